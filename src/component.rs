@@ -1,0 +1,232 @@
+//! What a component is: the traits that receivers, processors, exporters and extensions implement,
+//! and the tables by which the configuration finds them.
+//!
+//! The way of every component: its section of the file is decoded into a typed config
+//! (`…Config`), all configs are validated, then the ones in use are built and run.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::de::DeserializeOwned;
+
+use crate::config::{ComponentId, Decoder, Issues};
+use crate::pipeline::{Batch, Outputs, Signal, Stop};
+use crate::telemetry::{StatusHandle, Telemetry};
+
+/// Why a component could not be built from a valid configuration: a file that is missing, a port
+/// that is taken. The message is a lowercase fragment that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(pub String);
+
+impl BuildError {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// Why a running component ended on its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RunError(pub String);
+
+/// What a component is given when it is built.
+#[derive(Clone)]
+pub struct Context {
+    /// The component's id as the user wrote it.
+    pub id: ComponentId,
+    /// For processors: the pipeline it belongs to, as written (`logs/containers`).
+    pub pipeline: Option<String>,
+    pub telemetry: Telemetry,
+    pub status: StatusHandle,
+    /// Raised when the shutdown deadline has passed: whatever still waits gives up.
+    pub abort: Stop,
+    pub host: Arc<dyn Host>,
+}
+
+/// What the agent offers to its components.
+pub trait Host: Send + Sync {
+    /// Version of the agent, for user agents and scope versions.
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+    /// The storage extension of that id, when it is configured and enabled in `service.extensions`.
+    fn storage(&self, id: &ComponentId) -> Option<Arc<dyn Storage>> {
+        let _ = id;
+        None
+    }
+}
+
+/// A host that offers nothing: for tests and one-shot commands.
+#[derive(Debug, Default)]
+pub struct NoHost;
+impl Host for NoHost {}
+
+/// Durable state behind a storage extension.
+pub trait Storage: Send + Sync {
+    /// The key-value store of one component; `owner` is kind, type and name.
+    fn client(&self, owner: &str) -> std::io::Result<Box<dyn StorageClient>>;
+    /// The directory of the store, for components that keep files of their own in it.
+    fn directory(&self) -> &Path;
+}
+
+/// A small durable key-value store.
+pub trait StorageClient: Send {
+    fn get(&self, key: &str) -> std::io::Result<Option<Vec<u8>>>;
+    /// Returns when the value is durable.
+    fn set(&mut self, key: &str, value: &[u8]) -> std::io::Result<()>;
+    fn delete(&mut self, key: &str) -> std::io::Result<()>;
+}
+
+// ---------------------------------------------------------------- running components
+
+/// Reads telemetry from somewhere. One thread each; it may start more of its own.
+pub trait Receiver: Send {
+    /// Runs until `stop` is raised, and then returns within a second.
+    fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError>;
+}
+
+/// Changes, drops, merges or holds back batches. Runs in the thread of its pipeline.
+pub trait Processor: Send {
+    /// Takes a batch, hands on none, one or more. What it drops on purpose it counts.
+    fn process(&mut self, batch: Batch, next: &mut dyn Next);
+
+    /// When [`Processor::tick`] wants to be called, for processors that hold data back.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has passed.
+    fn tick(&mut self, now: Instant, next: &mut dyn Next) {
+        let _ = (now, next);
+    }
+
+    /// The pipeline ends: hand on all that is held back.
+    fn flush(&mut self, next: &mut dyn Next) {
+        let _ = next;
+    }
+}
+
+/// The next processor, or what comes after the last one.
+pub trait Next {
+    fn send(&mut self, batch: Batch);
+}
+
+impl<F: FnMut(Batch)> Next for F {
+    fn send(&mut self, batch: Batch) {
+        self(batch);
+    }
+}
+
+/// Sends batches out. Shared by the consumers of its queue.
+pub trait Exporter: Send + Sync {
+    /// One attempt to deliver. The queue around it retries; `stop` is raised when it must give up.
+    fn export(&self, batch: &Batch, stop: &Stop) -> Result<(), ExportError>;
+}
+
+/// Why one attempt to deliver failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Trying again later may help; not before `after`, when the backend asked for that.
+    #[error("{message}")]
+    Retry { message: String, after: Option<std::time::Duration> },
+    /// The backend found the request too large: halves of it may pass.
+    #[error("{message}")]
+    TooLarge { message: String },
+    /// Trying again will not help.
+    #[error("{message}")]
+    Permanent { message: String },
+    /// The agent stops.
+    #[error("interrupted by shutdown")]
+    Stopped,
+}
+
+/// Something beside the pipelines: health endpoints, storage.
+pub trait Extension: Send {
+    /// Starts it; what it returns runs until it is dropped.
+    fn start(self: Box<Self>) -> Result<Box<dyn RunningExtension>, BuildError>;
+}
+
+/// An extension at work. Dropping it stops it within a second.
+pub trait RunningExtension: Send {
+    /// The store, when this is a storage extension.
+    fn storage(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
+}
+
+// ---------------------------------------------------------------- configs
+
+/// Typed config of a receiver.
+pub trait ReceiverConfig: fmt::Debug + Send {
+    fn validate(&self, issues: &mut Issues) {
+        let _ = issues;
+    }
+    fn build(&self, context: Context) -> Result<Box<dyn Receiver>, BuildError>;
+}
+
+/// Typed config of a processor.
+pub trait ProcessorConfig: fmt::Debug + Send {
+    fn validate(&self, issues: &mut Issues) {
+        let _ = issues;
+    }
+    fn build(&self, context: Context, signal: Signal) -> Result<Box<dyn Processor>, BuildError>;
+}
+
+/// Typed config of an exporter.
+pub trait ExporterConfig: fmt::Debug + Send {
+    fn validate(&self, issues: &mut Issues) {
+        let _ = issues;
+    }
+    /// Queue and retry around the exporter.
+    fn sending(&self) -> crate::exporters::Sending;
+    fn build(&self, context: Context, signal: Signal) -> Result<Box<dyn Exporter>, BuildError>;
+}
+
+/// Typed config of an extension.
+pub trait ExtensionConfig: fmt::Debug + Send {
+    fn validate(&self, issues: &mut Issues) {
+        let _ = issues;
+    }
+    fn build(
+        &self,
+        context: Context,
+        board: crate::telemetry::StatusBoard,
+    ) -> Result<Box<dyn Extension>, BuildError>;
+}
+
+/// A component type: its names and how its section of the file becomes a config.
+pub struct ComponentType<C: ?Sized + 'static> {
+    /// The name upstream and this project use first.
+    pub name: &'static str,
+    /// Other names for the same type, accepted with one line in the log.
+    pub aliases: &'static [&'static str],
+    /// Signals it takes or gives; empty for extensions.
+    pub signals: &'static [Signal],
+    /// Decodes and validates a section; errors go to the decoder.
+    pub decode: fn(&mut Decoder<'_>) -> Option<Box<C>>,
+}
+
+pub type ReceiverType = ComponentType<dyn ReceiverConfig>;
+pub type ProcessorType = ComponentType<dyn ProcessorConfig>;
+pub type ExporterType = ComponentType<dyn ExporterConfig>;
+pub type ExtensionType = ComponentType<dyn ExtensionConfig>;
+
+macro_rules! decoder {
+    ($name:ident, $trait:ident) => {
+        /// The usual `decode` of a component type: `serde`, then `validate`.
+        pub fn $name<T: $trait + DeserializeOwned + 'static>(
+            decoder: &mut Decoder<'_>,
+        ) -> Option<Box<dyn $trait>> {
+            let config: T = decoder.decode()?;
+            config.validate(&mut decoder.issues());
+            Some(Box::new(config))
+        }
+    };
+}
+decoder!(decode_receiver, ReceiverConfig);
+decoder!(decode_processor, ProcessorConfig);
+decoder!(decode_exporter, ExporterConfig);
+decoder!(decode_extension, ExtensionConfig);

@@ -1,0 +1,10 @@
+//! Exporters: one folder or file a type. The table below is the one place that knows them all.
+
+pub mod sending;
+
+pub use sending::Sending;
+
+use crate::component::ExporterType;
+
+/// Every exporter type of this build, sorted by name.
+pub static TYPES: &[&ExporterType] = &[];

@@ -1,0 +1,6 @@
+//! Extensions: one folder or file a type. The table below is the one place that knows them all.
+
+use crate::component::ExtensionType;
+
+/// Every extension type of this build, sorted by name.
+pub static TYPES: &[&ExtensionType] = &[];

@@ -1,0 +1,51 @@
+//! Looking up and changing attributes, which OTLP keeps as a list.
+
+use super::{AnyValue, KeyValue, Str};
+
+/// Map-like access to a list of attributes. Lists are short (tens of entries), so a linear search
+/// beats any index; keys are unique by the specification and by every method here.
+pub trait Attributes {
+    fn get(&self, key: &str) -> Option<&AnyValue>;
+    fn get_mut(&mut self, key: &str) -> Option<&mut AnyValue>;
+    /// Sets `key`, replacing a value that is there.
+    fn set(&mut self, key: impl AsRef<str> + Into<Str>, value: impl Into<AnyValue>);
+    /// Sets `key` unless it has a value already.
+    fn set_default(&mut self, key: impl AsRef<str> + Into<Str>, value: impl Into<AnyValue>);
+    /// Takes `key` out, keeping the order of the others.
+    fn take(&mut self, key: &str) -> Option<AnyValue>;
+
+    fn contains(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+    fn get_str(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(AnyValue::as_str)
+    }
+}
+
+impl Attributes for Vec<KeyValue> {
+    fn get(&self, key: &str) -> Option<&AnyValue> {
+        self.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    fn get_mut(&mut self, key: &str) -> Option<&mut AnyValue> {
+        self.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+    }
+
+    fn set(&mut self, key: impl AsRef<str> + Into<Str>, value: impl Into<AnyValue>) {
+        match self.get_mut(key.as_ref()) {
+            Some(slot) => *slot = value.into(),
+            None => self.push(KeyValue::new(key, value)),
+        }
+    }
+
+    fn set_default(&mut self, key: impl AsRef<str> + Into<Str>, value: impl Into<AnyValue>) {
+        if !self.contains(key.as_ref()) {
+            self.push(KeyValue::new(key, value));
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<AnyValue> {
+        let place = self.iter().position(|entry| entry.key == key)?;
+        Some(self.remove(place).value)
+    }
+}

@@ -1,0 +1,17 @@
+//! The OpenTelemetry protocol: the one data model of the agent.
+//!
+//! The messages are written by hand against OTLP 1.10 (`opentelemetry/proto/*/v1`) with `prost`
+//! derives; only [`AnyValue`] and [`KeyValue`] encode themselves, so that attribute keys and short
+//! values live inline ([`Str`]) and a value is an enum without a message around it.
+
+pub mod any;
+pub mod attributes;
+pub mod common;
+pub mod export;
+pub mod logs;
+pub mod metrics;
+pub mod trace;
+
+pub use any::{AnyValue, KeyValue, Str};
+pub use attributes::Attributes;
+pub use common::{InstrumentationScope, Resource};

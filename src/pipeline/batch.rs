@@ -1,0 +1,160 @@
+//! The unit that moves through the agent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prost::Message;
+
+use super::Ack;
+use crate::otlp::logs::ResourceLogs;
+use crate::otlp::metrics::ResourceMetrics;
+use crate::otlp::trace::ResourceSpans;
+
+/// The kinds of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    Logs,
+    Metrics,
+    Traces,
+}
+
+impl Signal {
+    pub const ALL: [Self; 3] = [Self::Logs, Self::Metrics, Self::Traces];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+        }
+    }
+
+    /// What one item of the signal is called in the agent's own metric names.
+    pub const fn items(self) -> &'static str {
+        match self {
+            Self::Logs => "log_records",
+            Self::Metrics => "metric_points",
+            Self::Traces => "spans",
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The telemetry in a batch: the body of an OTLP export request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    Logs(Vec<ResourceLogs>),
+    Metrics(Vec<ResourceMetrics>),
+    Traces(Vec<ResourceSpans>),
+}
+
+impl Data {
+    pub fn signal(&self) -> Signal {
+        match self {
+            Self::Logs(_) => Signal::Logs,
+            Self::Metrics(_) => Signal::Metrics,
+            Self::Traces(_) => Signal::Traces,
+        }
+    }
+
+    /// Log records, data points or spans.
+    pub fn items(&self) -> usize {
+        match self {
+            Self::Logs(all) => all.iter().flat_map(|r| &r.scope_logs).map(|s| s.log_records.len()).sum(),
+            Self::Metrics(all) => all
+                .iter()
+                .flat_map(|r| &r.scope_metrics)
+                .flat_map(|s| &s.metrics)
+                .map(|m| m.data.as_ref().map_or(0, crate::otlp::metrics::Data::len))
+                .sum(),
+            Self::Traces(all) => all.iter().flat_map(|r| &r.scope_spans).map(|s| s.spans.len()).sum(),
+        }
+    }
+
+    /// Size of the encoded export request in bytes.
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Self::Logs(all) => prost::encoding::message::encoded_len_repeated(1, all),
+            Self::Metrics(all) => prost::encoding::message::encoded_len_repeated(1, all),
+            Self::Traces(all) => prost::encoding::message::encoded_len_repeated(1, all),
+        }
+    }
+
+    /// Appends the encoded export request (`Export*ServiceRequest`) to `buf`.
+    pub fn encode(&self, buf: &mut Vec<u8>) {
+        match self {
+            Self::Logs(all) => prost::encoding::message::encode_repeated(1, all, buf),
+            Self::Metrics(all) => prost::encoding::message::encode_repeated(1, all, buf),
+            Self::Traces(all) => prost::encoding::message::encode_repeated(1, all, buf),
+        }
+    }
+
+    /// Decodes an export request.
+    pub fn decode(signal: Signal, body: &[u8]) -> Result<Self, prost::DecodeError> {
+        use crate::otlp::export::{
+            ExportLogsServiceRequest, ExportMetricsServiceRequest, ExportTraceServiceRequest,
+        };
+        Ok(match signal {
+            Signal::Logs => Self::Logs(ExportLogsServiceRequest::decode(body)?.resource_logs),
+            Signal::Metrics => Self::Metrics(ExportMetricsServiceRequest::decode(body)?.resource_metrics),
+            Signal::Traces => Self::Traces(ExportTraceServiceRequest::decode(body)?.resource_spans),
+        })
+    }
+}
+
+/// Batches of one lane are exported one after another, in order; batches without one, or of
+/// different lanes, may overtake each other. File receivers ask for one each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lane(pub u64);
+
+/// Telemetry on its way, with the acknowledgement of its source.
+///
+/// A clone shares the data; [`Batch::data_mut`] copies it only when it is shared.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    data: Arc<Data>,
+    pub ack: Ack,
+    pub lane: Option<Lane>,
+}
+
+impl Batch {
+    pub fn new(data: Data, ack: Ack) -> Self {
+        Self { data: Arc::new(data), ack, lane: None }
+    }
+
+    pub fn in_lane(mut self, lane: Option<Lane>) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    pub fn data_mut(&mut self) -> &mut Data {
+        Arc::make_mut(&mut self.data)
+    }
+
+    /// Takes the batch apart; copies the data only when it is shared.
+    pub fn into_parts(self) -> (Data, Ack, Option<Lane>) {
+        (Arc::unwrap_or_clone(self.data), self.ack, self.lane)
+    }
+
+    pub fn signal(&self) -> Signal {
+        self.data.signal()
+    }
+
+    pub fn items(&self) -> usize {
+        self.data.items()
+    }
+
+    /// Size of the encoded export request in bytes: what byte limits count. Walks the whole batch.
+    pub fn bytes(&self) -> usize {
+        self.data.encoded_len()
+    }
+}

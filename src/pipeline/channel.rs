@@ -1,0 +1,151 @@
+//! A channel of batches that is bounded in batches and in bytes.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+
+use super::{Batch, Rejected, Stop};
+
+/// How much a channel holds. A single batch larger than `bytes` passes when the channel is empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub batches: usize,
+    pub bytes: usize,
+}
+
+/// Creates a channel. The receiving end sees its end when all senders are gone.
+pub fn channel(limits: Limits, stop: Stop) -> (ChannelSender, ChannelReceiver) {
+    let (sender, receiver) = bounded(limits.batches);
+    let budget = Arc::new(Budget { limit: limits.bytes, used: Mutex::new(0), freed: Condvar::new() });
+    (ChannelSender { sender, budget: budget.clone(), stop }, ChannelReceiver { receiver, budget })
+}
+
+#[derive(Clone, Debug)]
+pub struct ChannelSender {
+    sender: Sender<(Batch, usize)>,
+    budget: Arc<Budget>,
+    stop: Stop,
+}
+
+#[derive(Debug)]
+pub struct ChannelReceiver {
+    receiver: Receiver<(Batch, usize)>,
+    budget: Arc<Budget>,
+}
+
+#[derive(Debug)]
+struct Budget {
+    limit: usize,
+    used: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// How often a sender that waits for room looks whether it is to stop.
+const STOP_CHECK: Duration = Duration::from_millis(50);
+
+impl ChannelSender {
+    /// Waits for room; hands the batch back when the agent gives up waiting at its deadline.
+    pub fn send(&self, batch: Batch) -> Result<(), Rejected> {
+        let bytes = batch.bytes();
+        if !self.budget.acquire(bytes, &self.stop) {
+            return Err(Rejected::Stopped(batch));
+        }
+        let mut message = (batch, bytes);
+        loop {
+            match self.sender.send_timeout(message, STOP_CHECK) {
+                Ok(()) => return Ok(()),
+                Err(crossbeam_channel::SendTimeoutError::Timeout(back)) if !self.stop.is_raised() => {
+                    message = back;
+                }
+                Err(error) => {
+                    self.budget.release(bytes);
+                    return Err(Rejected::Stopped(error.into_inner().0));
+                }
+            }
+        }
+    }
+
+    /// Hands the batch back at once when there is no room.
+    pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
+        let bytes = batch.bytes();
+        if !self.budget.try_acquire(bytes) {
+            return Err(Rejected::Full(batch));
+        }
+        self.sender.try_send((batch, bytes)).map_err(|error| {
+            self.budget.release(bytes);
+            match error {
+                TrySendError::Full((batch, _)) => Rejected::Full(batch),
+                TrySendError::Disconnected((batch, _)) => Rejected::Stopped(batch),
+            }
+        })
+    }
+}
+
+/// What a receiving end gets.
+#[derive(Debug)]
+pub enum Received {
+    Batch(Batch),
+    /// The deadline passed.
+    Timeout,
+    /// All senders are gone and the channel is empty.
+    Closed,
+}
+
+impl ChannelReceiver {
+    /// Waits for a batch until `deadline`, or for ever.
+    pub fn recv(&self, deadline: Option<Instant>) -> Received {
+        let message = match deadline {
+            Some(deadline) => self.receiver.recv_deadline(deadline),
+            None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match message {
+            Ok((batch, bytes)) => {
+                self.budget.release(bytes);
+                Received::Batch(batch)
+            }
+            Err(RecvTimeoutError::Timeout) => Received::Timeout,
+            Err(RecvTimeoutError::Disconnected) => Received::Closed,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.receiver.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+}
+
+impl Budget {
+    fn fits(&self, used: usize, bytes: usize) -> bool {
+        used == 0 || used + bytes <= self.limit
+    }
+
+    fn acquire(&self, bytes: usize, stop: &Stop) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.fits(*used, bytes) {
+            if stop.is_raised() {
+                return false;
+            }
+            (used, _) = self.freed.wait_timeout(used, STOP_CHECK).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used += bytes;
+        true
+    }
+
+    fn try_acquire(&self, bytes: usize) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = self.fits(*used, bytes);
+        if fits {
+            *used += bytes;
+        }
+        fits
+    }
+
+    fn release(&self, bytes: usize) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+        self.freed.notify_all();
+    }
+}

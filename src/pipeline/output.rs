@@ -1,0 +1,123 @@
+//! Where a component sends its batches.
+
+use std::sync::Arc;
+
+use super::{Ack, Batch, Data, Outcome, Signal};
+
+/// A batch that was not taken.
+#[derive(Debug)]
+pub enum Rejected {
+    /// There is no room now: try again later.
+    Full(Batch),
+    /// The agent stops and takes nothing any more.
+    Stopped(Batch),
+}
+
+impl Rejected {
+    /// Tells the source that its batch was refused.
+    pub fn refuse(self) {
+        match self {
+            Self::Full(batch) | Self::Stopped(batch) => batch.ack.settle(Outcome::Refused),
+        }
+    }
+}
+
+/// Takes batches: the head of a pipeline, the queue of an exporter, a connector.
+pub trait Consumer: Send + Sync {
+    /// Takes the batch, waiting for room as long as the agent runs.
+    fn consume(&self, batch: Batch) -> Result<(), Rejected>;
+
+    /// Takes the batch if there is room now.
+    fn try_consume(&self, batch: Batch) -> Result<(), Rejected>;
+}
+
+impl Consumer for super::ChannelSender {
+    fn consume(&self, batch: Batch) -> Result<(), Rejected> {
+        self.send(batch)
+    }
+    fn try_consume(&self, batch: Batch) -> Result<(), Rejected> {
+        self.try_send(batch)
+    }
+}
+
+/// Sends to every consumer of one signal; the data is shared, not copied.
+#[derive(Clone, Default)]
+pub struct Output {
+    consumers: Vec<Arc<dyn Consumer>>,
+}
+
+impl Output {
+    pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
+        Self { consumers }
+    }
+
+    /// Hands the batch to all consumers, waiting for room in each. A consumer that takes nothing
+    /// any more refuses its copy through the acknowledgement; the others still get theirs.
+    /// Returns false when the agent stops: there is no sense in sending more.
+    pub fn send(&self, batch: Batch) -> bool {
+        let Some((last, others)) = self.consumers.split_last() else { return true };
+        let mut open = true;
+        for consumer in others {
+            open &= settle(consumer.consume(batch.clone()));
+        }
+        open & settle(last.consume(batch))
+    }
+
+    /// For network receivers, which can ask their client to try later: hands the batch back when
+    /// the first consumer has no room. Once one has taken it the others are waited for.
+    pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
+        let Some((first, others)) = self.consumers.split_first() else { return Ok(()) };
+        let copy = (!others.is_empty()).then(|| batch.clone());
+        first.try_consume(batch)?;
+        if let Some(copy) = copy {
+            for consumer in others {
+                settle(consumer.consume(copy.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn settle(result: Result<(), Rejected>) -> bool {
+    result.map_err(Rejected::refuse).is_ok()
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Output({} consumers)", self.consumers.len())
+    }
+}
+
+/// The outputs of a receiver or connector: one per signal that a pipeline wants from it.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    pub logs: Option<Output>,
+    pub metrics: Option<Output>,
+    pub traces: Option<Output>,
+}
+
+impl Outputs {
+    pub fn of(&self, signal: Signal) -> Option<&Output> {
+        match signal {
+            Signal::Logs => self.logs.as_ref(),
+            Signal::Metrics => self.metrics.as_ref(),
+            Signal::Traces => self.traces.as_ref(),
+        }
+    }
+
+    pub fn set(&mut self, signal: Signal, output: Output) {
+        match signal {
+            Signal::Logs => self.logs = Some(output),
+            Signal::Metrics => self.metrics = Some(output),
+            Signal::Traces => self.traces = Some(output),
+        }
+    }
+
+    /// Sends `data` to the pipelines of its signal, waiting for room; see [`Output::send`].
+    pub fn send(&self, data: Data, ack: Ack) -> bool {
+        match self.of(data.signal()) {
+            Some(output) => output.send(Batch::new(data, ack)),
+            None => true,
+        }
+    }
+}
