@@ -4,6 +4,7 @@
 //! The way of every component: its section of the file is decoded into a typed config
 //! (`…Config`), all configs are validated, then the ones in use are built and run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 
 use crate::config::{ComponentId, Decoder, Issues};
-use crate::pipeline::{Batch, Outputs, Signal, Stop};
+use crate::pipeline::{Batch, Output, Outputs, Signal, Stop};
 use crate::telemetry::{StatusHandle, Telemetry};
 
 /// Why a component could not be built from a valid configuration: a file that is missing, a port
@@ -49,7 +50,7 @@ pub struct Context {
 /// What the agent offers to its components.
 pub trait Host: Send + Sync {
     /// Version of the agent, for user agents and scope versions.
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
     /// The storage extension of that id, when it is configured and enabled in `service.extensions`.
@@ -78,6 +79,13 @@ pub trait StorageClient: Send {
     /// Returns when the value is durable.
     fn set(&mut self, key: &str, value: &[u8]) -> std::io::Result<()>;
     fn delete(&mut self, key: &str) -> std::io::Result<()>;
+    /// Sets (`Some`) and deletes (`None`) several keys; a store that can does it all or nothing.
+    fn write(&mut self, batch: &[(String, Option<Vec<u8>>)]) -> std::io::Result<()> {
+        batch.iter().try_for_each(|(key, value)| match value {
+            Some(value) => self.set(key, value),
+            None => self.delete(key),
+        })
+    }
 }
 
 // ---------------------------------------------------------------- running components
@@ -124,6 +132,10 @@ impl<F: FnMut(Batch)> Next for F {
 pub trait Exporter: Send + Sync {
     /// One attempt to deliver. The queue around it retries; `stop` is raised when it must give up.
     fn export(&self, batch: &Batch, stop: &Stop) -> Result<(), ExportError>;
+
+    /// Ends attempts that are under way, from another thread: the exporter's time is over and
+    /// nothing more will be exported. For exporters whose attempts wait on something `stop` cannot end.
+    fn interrupt(&self) {}
 }
 
 /// Why one attempt to deliver failed.
@@ -141,6 +153,37 @@ pub enum ExportError {
     /// The agent stops.
     #[error("interrupted by shutdown")]
     Stopped,
+}
+
+/// Takes the batches of some pipelines and gives batches to others, maybe of another signal. Runs in
+/// a thread of its own.
+pub trait Connector: Send {
+    /// Takes a batch, sends on none, one or more. What it drops on purpose it counts.
+    fn process(&mut self, batch: Batch, outputs: &ConnectorOutputs);
+
+    /// When [`Connector::tick`] wants to be called, for connectors that hold data back.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has passed.
+    fn tick(&mut self, now: Instant, outputs: &ConnectorOutputs) {
+        let _ = (now, outputs);
+    }
+
+    /// Nothing more comes: send on all that is held back.
+    fn flush(&mut self, outputs: &ConnectorOutputs) {
+        let _ = outputs;
+    }
+}
+
+/// Where a connector sends to.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectorOutputs {
+    /// All pipelines that receive from it, by their signal.
+    pub by_signal: Outputs,
+    /// The same pipelines one by one, by their id (`logs/errors`): for connectors that choose.
+    pub by_pipeline: BTreeMap<String, Output>,
 }
 
 /// Something beside the pipelines: health endpoints, storage.
@@ -185,6 +228,14 @@ pub trait ExporterConfig: fmt::Debug + Send {
     fn build(&self, context: Context, signal: Signal) -> Result<Box<dyn Exporter>, BuildError>;
 }
 
+/// Typed config of a connector.
+pub trait ConnectorConfig: fmt::Debug + Send {
+    fn validate(&self, issues: &mut Issues) {
+        let _ = issues;
+    }
+    fn build(&self, context: Context) -> Result<Box<dyn Connector>, BuildError>;
+}
+
 /// Typed config of an extension.
 pub trait ExtensionConfig: fmt::Debug + Send {
     fn validate(&self, issues: &mut Issues) {
@@ -198,13 +249,13 @@ pub trait ExtensionConfig: fmt::Debug + Send {
 }
 
 /// A component type: its names and how its section of the file becomes a config.
-pub struct ComponentType<C: ?Sized + 'static> {
+pub struct ComponentType<C: ?Sized + 'static, S: 'static = Signal> {
     /// The name upstream and this project use first.
     pub name: &'static str,
     /// Other names for the same type, accepted with one line in the log.
     pub aliases: &'static [&'static str],
-    /// Signals it takes or gives; empty for extensions.
-    pub signals: &'static [Signal],
+    /// Signals it takes or gives, for a connector the pairs of both; empty for extensions.
+    pub signals: &'static [S],
     /// Decodes and validates a section; errors go to the decoder.
     pub decode: fn(&mut Decoder<'_>) -> Option<Box<C>>,
 }
@@ -212,6 +263,8 @@ pub struct ComponentType<C: ?Sized + 'static> {
 pub type ReceiverType = ComponentType<dyn ReceiverConfig>;
 pub type ProcessorType = ComponentType<dyn ProcessorConfig>;
 pub type ExporterType = ComponentType<dyn ExporterConfig>;
+/// The signals of a connector: of the pipelines it takes from, and of those it gives to.
+pub type ConnectorType = ComponentType<dyn ConnectorConfig, (Signal, Signal)>;
 pub type ExtensionType = ComponentType<dyn ExtensionConfig>;
 
 macro_rules! decoder {
@@ -229,4 +282,5 @@ macro_rules! decoder {
 decoder!(decode_receiver, ReceiverConfig);
 decoder!(decode_processor, ProcessorConfig);
 decoder!(decode_exporter, ExporterConfig);
+decoder!(decode_connector, ConnectorConfig);
 decoder!(decode_extension, ExtensionConfig);

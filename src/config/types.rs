@@ -1,9 +1,12 @@
 //! Value types of the collector's configuration format.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use super::handover::SECTION;
 
 /// Deserialises a duration in Go's syntax (`1h2m3.5s`, `200ms`, `0`); a bare integer is nanoseconds.
 /// For use with `#[serde(deserialize_with = "duration")]`.
@@ -65,11 +68,32 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// Deserialises an optional section: absent → `None` (with `#[serde(default)]`), null or a map →
-/// `Some`, as the collector's optional sections do. For `#[serde(deserialize_with = "section")]`.
+/// `Some`, `enabled: false` in it → `None`, as the collector's optional sections do. A struct that has
+/// a field `enabled` gets to see it instead. For `#[serde(deserialize_with = "section")]`.
 pub fn section<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    Ok(Some(Option::<T>::deserialize(deserializer)?.unwrap_or_default()))
+    struct Section<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Section<T> {
+        type Value = Option<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+        fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
+            Ok(Some(T::default()))
+        }
+        fn visit_none<E: de::Error>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+        fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Option<T>, D::Error> {
+            T::deserialize(inner).map(Some)
+        }
+        // Other formats have no sections.
+        fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Option<T>, D::Error> {
+            Option::<T>::deserialize(inner).map(|value| Some(value.unwrap_or_default()))
+        }
+    }
+    deserializer.deserialize_newtype_struct(SECTION, Section(PhantomData))
 }
 
 /// A text that is never printed: API keys, passwords, header values.
@@ -110,6 +134,9 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<ByteSize, E> {
                 u64::try_from(bytes).map(ByteSize).map_err(|_| E::custom("a size must not be negative"))
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<ByteSize, E> {
+                Ok(ByteSize(0))
             }
             fn visit_f64<E: de::Error>(self, bytes: f64) -> Result<ByteSize, E> {
                 self.visit_str(&bytes.to_string())

@@ -1,6 +1,9 @@
 //! Extensions: one folder or file a type. The table below is the one place that knows them all.
 
+pub mod file_storage;
+mod health_check;
+
 use crate::component::ExtensionType;
 
 /// Every extension type of this build, sorted by name.
-pub static TYPES: &[&ExtensionType] = &[];
+pub static TYPES: &[&ExtensionType] = &[&file_storage::TYPE, &health_check::TYPE];

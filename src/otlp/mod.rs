@@ -6,8 +6,10 @@
 
 pub mod any;
 pub mod attributes;
+pub mod build;
 pub mod common;
 pub mod export;
+pub mod json;
 pub mod logs;
 pub mod metrics;
 pub mod trace;

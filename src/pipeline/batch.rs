@@ -1,6 +1,7 @@
 //! The unit that moves through the agent.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use prost::Message;
@@ -120,11 +121,13 @@ pub struct Batch {
     data: Arc<Data>,
     pub ack: Ack,
     pub lane: Option<Lane>,
+    /// Address of the client that sent it, for batches from the network that were not merged.
+    pub peer: Option<IpAddr>,
 }
 
 impl Batch {
     pub fn new(data: Data, ack: Ack) -> Self {
-        Self { data: Arc::new(data), ack, lane: None }
+        Self { data: Arc::new(data), ack, lane: None, peer: None }
     }
 
     pub fn in_lane(mut self, lane: Option<Lane>) -> Self {

@@ -3,12 +3,19 @@
 
 mod ack;
 mod batch;
+mod chain;
 mod channel;
+mod connectors;
+mod graph;
 mod output;
+pub mod split;
 mod stop;
+mod threads;
 
 pub use ack::{Ack, Outcome};
 pub use batch::{Batch, Data, Lane, Signal};
 pub use channel::{ChannelReceiver, ChannelSender, Limits, channel};
+pub use graph::{Graph, Leftover, StartError};
 pub use output::{Consumer, Output, Outputs, Rejected};
 pub use stop::{Stop, StopSource};
+pub use threads::{Ended, Event, Threads, panic_message};

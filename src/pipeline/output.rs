@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ack, Batch, Data, Outcome, Signal};
+use crate::telemetry::{Counter, Telemetry};
 
 /// A batch that was not taken.
 #[derive(Debug)]
@@ -44,11 +45,19 @@ impl Consumer for super::ChannelSender {
 #[derive(Clone, Default)]
 pub struct Output {
     consumers: Vec<Arc<dyn Consumer>>,
+    counts: Option<Counts>,
+}
+
+/// What a receiver handed in, by outcome.
+#[derive(Clone)]
+struct Counts {
+    accepted: Counter,
+    refused: Counter,
 }
 
 impl Output {
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
-        Self { consumers }
+        Self { consumers, counts: None }
     }
 
     /// Hands the batch to all consumers, waiting for room in each. A consumer that takes nothing
@@ -56,25 +65,41 @@ impl Output {
     /// Returns false when the agent stops: there is no sense in sending more.
     pub fn send(&self, batch: Batch) -> bool {
         let Some((last, others)) = self.consumers.split_last() else { return true };
+        let items = self.count(&batch);
         let mut open = true;
         for consumer in others {
             open &= settle(consumer.consume(batch.clone()));
         }
-        open & settle(last.consume(batch))
+        open &= settle(last.consume(batch));
+        self.add(items, open);
+        open
     }
 
     /// For network receivers, which can ask their client to try later: hands the batch back when
     /// the first consumer has no room. Once one has taken it the others are waited for.
     pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
         let Some((first, others)) = self.consumers.split_first() else { return Ok(()) };
+        let items = self.count(&batch);
         let copy = (!others.is_empty()).then(|| batch.clone());
-        first.try_consume(batch)?;
+        let taken = first.try_consume(batch);
+        self.add(items, taken.is_ok());
+        taken?;
         if let Some(copy) = copy {
             for consumer in others {
                 settle(consumer.consume(copy.clone()));
             }
         }
         Ok(())
+    }
+
+    fn count(&self, batch: &Batch) -> u64 {
+        if self.counts.is_some() { batch.items() as u64 } else { 0 }
+    }
+
+    fn add(&self, items: u64, accepted: bool) {
+        if let Some(counts) = &self.counts {
+            if accepted { &counts.accepted } else { &counts.refused }.add(items);
+        }
     }
 }
 
@@ -111,6 +136,29 @@ impl Outputs {
             Signal::Metrics => self.metrics = Some(output),
             Signal::Traces => self.traces = Some(output),
         }
+    }
+
+    /// Counts what is sent as accepted or refused by the receiver `id`.
+    pub fn counted(mut self, telemetry: &Telemetry, id: &str) -> Self {
+        let labels = [("receiver", id)];
+        let names = [
+            (&mut self.logs, "otelcol_receiver_accepted_log_records", "otelcol_receiver_refused_log_records"),
+            (
+                &mut self.metrics,
+                "otelcol_receiver_accepted_metric_points",
+                "otelcol_receiver_refused_metric_points",
+            ),
+            (&mut self.traces, "otelcol_receiver_accepted_spans", "otelcol_receiver_refused_spans"),
+        ];
+        for (output, accepted, refused) in names {
+            if let Some(output) = output {
+                output.counts = Some(Counts {
+                    accepted: telemetry.counter(accepted, &labels),
+                    refused: telemetry.counter(refused, &labels),
+                });
+            }
+        }
+        self
     }
 
     /// Sends `data` to the pipelines of its signal, waiting for room; see [`Output::send`].

@@ -1,5 +1,23 @@
-//! What surrounds every exporter: the queue with its consumers, and retry.
+//! What surrounds every exporter: the bounded queue with its consumers, retry with back-off, and
+//! the account of what became of every batch.
+//!
+//! [`start`] puts it around an exporter; the graph sends into [`RunningExporter::consumer`].
+//!
+//! Two promises differ from the collector: a full queue makes its source wait instead of losing the
+//! batch, and batches of one [`Lane`](crate::pipeline::Lane) leave one after another, in order.
 
-/// Queue and retry settings of one exporter.
-#[derive(Clone, Debug, Default)]
-pub struct Sending {}
+mod account;
+mod backoff;
+mod clock;
+mod deliver;
+mod direct;
+mod queue;
+mod running;
+mod settings;
+
+pub use clock::{Clock, SystemClock};
+pub use running::{RunningExporter, Undelivered, start, start_with};
+pub use settings::{QueueBatch, RetryOnFailure, Sending, SendingQueue, Sizer};
+
+#[cfg(test)]
+mod tests;

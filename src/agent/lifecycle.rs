@@ -1,0 +1,164 @@
+//! The agent as a process: start, wait for signals, reload, stop within a deadline.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use super::signals::Signal;
+use crate::config::Loaded;
+use crate::pipeline::{Event, Graph, Leftover, StartError};
+use crate::telemetry::{StatusBoard, Telemetry};
+
+/// From the request to stop to the end of the process.
+pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How a run ended; the numbers are the exit codes of `kmagent run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Stopped by a signal, everything delivered or kept by its source.
+    Clean,
+    /// A component failed or panicked: the agent never runs on half-dead.
+    ComponentFailed,
+    /// The deadline passed with data undelivered.
+    Undelivered,
+    /// A second signal asked to leave at once.
+    Forced,
+}
+
+impl Exit {
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Clean => 0,
+            Self::ComponentFailed => 3,
+            Self::Undelivered => 4,
+            Self::Forced => 5,
+        }
+    }
+}
+
+/// A started agent.
+pub struct Agent {
+    graph: Graph,
+    pub telemetry: Telemetry,
+    pub board: StatusBoard,
+}
+
+impl Agent {
+    pub fn start(config: &Loaded) -> Result<Self, StartError> {
+        let (telemetry, board) = (Telemetry::new(), StatusBoard::default());
+        let started = Instant::now();
+        let graph = Graph::start(config, &telemetry, &board)?;
+        log::info!(
+            "kmagent {} is ready after {:.1} ms: {} pipelines",
+            env!("CARGO_PKG_VERSION"),
+            started.elapsed().as_secs_f64() * 1e3,
+            config.pipelines.len()
+        );
+        Ok(Self { graph, telemetry, board })
+    }
+
+    /// Runs until a signal asks to stop or a component fails. `reload` loads the configuration
+    /// anew on SIGHUP, or says (and logs) that it is no good.
+    pub fn run(mut self, signals: &Receiver<Signal>, reload: impl Fn() -> Option<Loaded>) -> Exit {
+        let failed = loop {
+            match self.wait(signals) {
+                Wake::Signal(Signal::Reload) => {
+                    if let Some(config) = reload() {
+                        match self.replace(&config) {
+                            Ok(replaced) => self = replaced,
+                            Err(error) => {
+                                log::error!("cannot start with the new configuration: {error}");
+                                return Exit::ComponentFailed;
+                            }
+                        }
+                    }
+                }
+                Wake::Signal(Signal::Stop(name)) => {
+                    log::info!("received {name}: stopping, at most {} s", SHUTDOWN_DEADLINE.as_secs());
+                    break false;
+                }
+                Wake::Ended(event) => {
+                    if self.graph.note(&event) {
+                        log::error!("stopping, since {} failed", event.component);
+                        break true;
+                    }
+                }
+            }
+        };
+        match self.stop(signals) {
+            None => Exit::Forced,
+            Some(_) if failed => Exit::ComponentFailed,
+            Some(leftover) if leftover.items > 0 => Exit::Undelivered,
+            Some(_) => Exit::Clean,
+        }
+    }
+
+    /// Stops within the deadline, or returns `None` when another signal wants it sooner.
+    fn stop(self, signals: &Receiver<Signal>) -> Option<Leftover> {
+        let (report, stopped) = crossbeam_channel::bounded(1);
+        let graph = self.graph;
+        let deadline = Instant::now() + SHUTDOWN_DEADLINE;
+        let stopper = std::thread::Builder::new()
+            .name("shutdown".to_owned())
+            .spawn(move || _ = report.send(graph.stop(deadline)));
+        if let Err(error) = stopper {
+            log::error!("cannot stop in order: {error}");
+            return None;
+        }
+        loop {
+            crossbeam_channel::select! {
+                recv(stopped) -> leftover => {
+                    let leftover = leftover.unwrap_or_default();
+                    say_goodbye(leftover);
+                    return Some(leftover);
+                }
+                recv(signals) -> signal => if let Ok(Signal::Stop(name)) = signal {
+                    log::warn!("received {name} again: leaving at once, what is queued is not delivered");
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn replace(self, config: &Loaded) -> Result<Self, StartError> {
+        log::info!("the configuration has changed: restarting all pipelines");
+        say_goodbye(self.graph.stop(Instant::now() + SHUTDOWN_DEADLINE));
+        let graph = Graph::start(config, &self.telemetry, &self.board)?;
+        Ok(Self { graph, ..self })
+    }
+
+    /// Stops in order without listening to signals: for tests and `demo`.
+    pub fn finish(self) -> Leftover {
+        self.graph.stop(Instant::now() + SHUTDOWN_DEADLINE)
+    }
+
+    fn wait(&self, signals: &Receiver<Signal>) -> Wake {
+        crossbeam_channel::select! {
+            recv(signals) -> signal => signal.map_or(Wake::Signal(Signal::Stop("the end of signals")), Wake::Signal),
+            recv(self.graph.receiver_ends()) -> event => Wake::ended(event),
+            recv(self.graph.pipeline_ends()) -> event => Wake::ended(event),
+        }
+    }
+}
+
+enum Wake {
+    Signal(Signal),
+    Ended(Event),
+}
+
+impl Wake {
+    fn ended(event: Result<Event, crossbeam_channel::RecvError>) -> Self {
+        // The graph keeps a sender of both channels.
+        Self::Ended(event.expect("the graph owns a sender"))
+    }
+}
+
+fn say_goodbye(leftover: Leftover) {
+    match leftover {
+        Leftover { items: 0, threads: 0 } => log::info!("stopped: everything was delivered"),
+        Leftover { items, threads } => log::warn!(
+            "stopped: {items} items were not delivered and {threads} threads had not ended; \
+             files are read again from the last acknowledged line"
+        ),
+    }
+}

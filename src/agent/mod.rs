@@ -1,0 +1,9 @@
+//! The agent around the pipelines: environment, log, signals, start, reload and stop.
+
+pub mod environment;
+mod lifecycle;
+pub mod logging;
+pub mod signals;
+
+pub use environment::{Environment, EnvironmentError};
+pub use lifecycle::{Agent, Exit};

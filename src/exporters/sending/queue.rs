@@ -1,0 +1,360 @@
+//! The bounded queue in front of an exporter, and the threads that empty it.
+//!
+//! Consumers are spawned when there is work that nobody is free for, and all but one leave again
+//! when there is none: an idle exporter costs one thread. A batch with a lane is only taken when no
+//! other batch of its lane is under way, so lanes keep their order whatever the number of consumers.
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+
+use super::deliver::Delivery;
+use super::running::Intake;
+use super::settings::{QueueBatch, SendingQueue, Sizer};
+use crate::pipeline::split::{items_within, merge, split_off};
+use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
+
+/// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
+const MOST_BYTES: usize = 32 << 20;
+/// How often whoever waits for room looks whether it is to stop.
+pub(super) const STOP_CHECK: Duration = Duration::from_millis(50);
+/// How long a consumer without work stays, when it is not the last one.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long the last consumer sleeps when nothing wakes it.
+const IDLE: Duration = Duration::from_hours(1);
+
+pub(super) struct Queue {
+    settings: SendingQueue,
+    delivery: Delivery,
+    state: Mutex<State>,
+    /// There may be work.
+    work: Condvar,
+    /// There may be room, or a consumer has gone.
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Item>,
+    /// Lanes with a batch under way.
+    busy: HashSet<Lane>,
+    /// Waiting and under way, in units of the queue's sizer and in bytes.
+    size: usize,
+    bytes: usize,
+    under_way: usize,
+    items_under_way: usize,
+    consumers: usize,
+    idle: usize,
+    closed: bool,
+    left_behind: usize,
+}
+
+/// A batch in the queue.
+struct Item {
+    batch: Batch,
+    /// Its share in [`State::size`] and [`State::bytes`].
+    size: usize,
+    bytes: usize,
+    /// What it counts toward the size of a merged batch.
+    weight: usize,
+    since: Instant,
+    /// Dropped when the batch is settled, for a pipeline that waits for the result.
+    done: Option<Sender<()>>,
+}
+
+/// What a consumer does next.
+enum Next {
+    /// Deliver these, merged when there are several.
+    Work(Vec<Item>),
+    /// Nothing to do until this time, or until woken.
+    Wait(Option<Instant>),
+}
+
+impl Queue {
+    pub(super) fn new(settings: SendingQueue, delivery: Delivery) -> Self {
+        Self { settings, delivery, state: Mutex::default(), work: Condvar::new(), room: Condvar::new() }
+    }
+
+    fn admit(self: &Arc<Self>, batch: Batch, wait: bool) -> Result<(), Rejected> {
+        let (size, bytes) = (self.settings.sizer().of(&batch), batch.bytes());
+        let weight = self.settings.batching().map_or(0, |(_, sizer)| sizer.of(&batch));
+        let mut state = self.lock();
+        loop {
+            if state.closed || self.delivery.is_over() {
+                self.delivery.account.not_enqueued(batch.items());
+                return Err(Rejected::Stopped(batch));
+            }
+            if self.fits(&state, size, bytes) {
+                break;
+            }
+            if !wait {
+                self.delivery.account.not_enqueued(batch.items());
+                return Err(Rejected::Full(batch));
+            }
+            (state, _) = self.room.wait_timeout(state, STOP_CHECK).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (done, result) = if self.settings.wait_for_result {
+            let (sender, receiver) = bounded::<()>(0);
+            (Some(sender), Some(receiver))
+        } else {
+            (None, None)
+        };
+        state.size += size;
+        state.bytes += bytes;
+        state.waiting.push_back(Item { batch, size, bytes, weight, since: Instant::now(), done });
+        self.delivery.account.queue_size(state.size);
+        self.call_consumer(&mut state);
+        drop(state);
+        if let Some(result) = result {
+            // Ends with an error when the sender is dropped, which is what is waited for.
+            let _ = result.recv();
+        }
+        Ok(())
+    }
+
+    /// A batch larger than the whole queue passes when the queue is empty.
+    fn fits(&self, state: &State, size: usize, bytes: usize) -> bool {
+        let limit = self.settings.queue_size;
+        let bytes_limit =
+            if self.settings.sizer() == Sizer::Bytes { limit.max(MOST_BYTES) } else { MOST_BYTES };
+        state.size == 0 || (state.size + size <= limit && state.bytes + bytes <= bytes_limit)
+    }
+
+    /// Sees to it that somebody looks at what waits.
+    fn call_consumer(self: &Arc<Self>, state: &mut State) {
+        if !state.waiting.iter().any(|item| state.is_free(item)) {
+            return;
+        }
+        if state.idle > 0 {
+            self.work.notify_one();
+            return;
+        }
+        if state.consumers >= self.settings.num_consumers {
+            return;
+        }
+        let queue = self.clone();
+        let thread = std::thread::Builder::new().name(self.delivery.account.name().to_owned());
+        match thread.spawn(move || queue.run()) {
+            Ok(_) => state.consumers += 1,
+            // The next batch tries again; what waits is bounded and its sources wait with it.
+            Err(error) => log::error!("{}: cannot start a thread: {error}", self.delivery.account.name()),
+        }
+    }
+
+    /// The life of a consumer.
+    fn run(self: Arc<Self>) {
+        let mut state = self.lock();
+        loop {
+            match self.next(&mut state) {
+                Next::Work(items) => {
+                    state.under_way += 1;
+                    let count: usize = items.iter().map(|item| item.batch.items()).sum();
+                    state.items_under_way += count;
+                    self.call_consumer(&mut state);
+                    drop(state);
+                    let work = Work::of(items);
+                    let (size, bytes, lanes) = (work.size, work.bytes, work.lanes.clone());
+                    // Exporters may panic and are caught where they are called; should anything else do
+                    // so, the queue goes on and the batch is refused as it is dropped.
+                    let deliver = || work.deliver(&self.delivery, self.settings.batching());
+                    let left_behind = catch_unwind(AssertUnwindSafe(deliver)).unwrap_or(0);
+                    state = self.lock();
+                    state.under_way -= 1;
+                    state.items_under_way -= count;
+                    state.left_behind += left_behind;
+                    state.release(size, bytes);
+                    for lane in lanes {
+                        state.busy.remove(&lane);
+                    }
+                    self.delivery.account.queue_size(state.size);
+                    self.room.notify_all();
+                }
+                Next::Wait(until) => {
+                    if state.closed && state.waiting.is_empty() {
+                        break;
+                    }
+                    let spare = state.consumers > 1 && until.is_none();
+                    let sleep = match until {
+                        Some(until) => until.saturating_duration_since(Instant::now()),
+                        None if spare => KEEP_ALIVE,
+                        None => IDLE,
+                    };
+                    state.idle += 1;
+                    let woken = self.work.wait_timeout(state, sleep).unwrap_or_else(PoisonError::into_inner);
+                    state = woken.0;
+                    state.idle -= 1;
+                    if spare && woken.1.timed_out() && state.consumers > 1 && state.waiting.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        state.consumers -= 1;
+        self.room.notify_all();
+        if state.closed {
+            // The others may wait for a lane of which there is nothing left.
+            self.work.notify_all();
+        }
+    }
+
+    /// Takes the next work out of the queue.
+    fn next(&self, state: &mut State) -> Next {
+        let Some(first) = state.waiting.iter().position(|item| state.is_free(item)) else {
+            return Next::Wait(None);
+        };
+        let Some((batch, _)) = self.settings.batching() else {
+            let item = state.waiting.remove(first).expect("the position was just found");
+            state.busy.extend(item.batch.lane);
+            return Next::Work(vec![item]);
+        };
+        let due = state.waiting[first].since + batch.flush_timeout;
+        let mut weight = 0;
+        let mut enough = false;
+        let mut chosen = Vec::new();
+        for (index, item) in state.waiting.iter().enumerate().skip(first) {
+            if state.is_free(item) {
+                chosen.push(index);
+                weight += item.weight;
+                enough = weight >= batch.min_size;
+                if enough {
+                    break;
+                }
+            }
+        }
+        if !enough && !state.closed && Instant::now() < due {
+            return Next::Wait(Some(due));
+        }
+        // From the back, so that the positions of the others stay.
+        let mut items: Vec<Item> =
+            chosen.iter().rev().filter_map(|index| state.waiting.remove(*index)).collect();
+        items.reverse();
+        state.busy.extend(items.iter().filter_map(|item| item.batch.lane));
+        Next::Work(items)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether no batch of the item's lane is under way.
+    fn is_free(&self, item: &Item) -> bool {
+        item.batch.lane.is_none_or(|lane| !self.busy.contains(&lane))
+    }
+
+    fn release(&mut self, size: usize, bytes: usize) {
+        self.size -= size;
+        self.bytes -= bytes;
+    }
+}
+
+/// What one consumer delivers at a time.
+struct Work {
+    batch: Batch,
+    size: usize,
+    bytes: usize,
+    lanes: Vec<Lane>,
+    /// Dropped with the work.
+    _done: Vec<Sender<()>>,
+}
+
+impl Work {
+    fn of(items: Vec<Item>) -> Self {
+        let size = items.iter().map(|item| item.size).sum();
+        let bytes = items.iter().map(|item| item.bytes).sum();
+        let lanes = items.iter().filter_map(|item| item.batch.lane).collect();
+        let mut done = Vec::new();
+        let mut batches = items.into_iter().map(|mut item| {
+            done.extend(item.done.take());
+            item.batch
+        });
+        let mut batch = batches.next().expect("work has at least one batch");
+        let rest: Vec<Batch> = batches.collect();
+        if !rest.is_empty() {
+            let (mut data, ack, _) = batch.into_parts();
+            let mut acks = vec![ack];
+            for other in rest {
+                let (more, ack, _) = other.into_parts();
+                merge(&mut data, more);
+                acks.push(ack);
+            }
+            batch = Batch::new(data, Ack::join(acks));
+        }
+        Self { batch, size, bytes, lanes, _done: done }
+    }
+
+    /// Returns how many items were left behind.
+    fn deliver(self, delivery: &Delivery, batching: Option<(&QueueBatch, Sizer)>) -> usize {
+        let mut batch = self.batch;
+        let mut left_behind = 0;
+        if let Some((QueueBatch { max_size, .. }, sizer)) = batching
+            && *max_size > 0
+        {
+            while sizer.of_data(batch.data()) > *max_size {
+                let (mut data, ack, lane) = batch.into_parts();
+                let at = if sizer == Sizer::Bytes { items_within(&data, *max_size) } else { *max_size };
+                let rest = split_off(&mut data, at);
+                batch = Batch::new(rest, ack.clone()).in_lane(lane);
+                left_behind += delivery.deliver(Batch::new(data, ack).in_lane(lane));
+            }
+        }
+        left_behind + delivery.deliver(batch)
+    }
+}
+
+impl Consumer for Arc<Queue> {
+    fn consume(&self, batch: Batch) -> Result<(), Rejected> {
+        self.admit(batch, true)
+    }
+
+    fn try_consume(&self, batch: Batch) -> Result<(), Rejected> {
+        self.admit(batch, false)
+    }
+}
+
+impl Intake for Arc<Queue> {
+    fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.work.notify_all();
+        self.room.notify_all();
+    }
+
+    fn drain(&self, until: Instant) {
+        let mut state = self.lock();
+        while state.consumers > 0 || !state.waiting.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.delivery.is_over() {
+                return;
+            }
+            let wait = self.room.wait_timeout(state, left.min(STOP_CHECK));
+            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn abandon(&self, grace: Instant) -> usize {
+        let mut state = self.lock();
+        let waiting = std::mem::take(&mut state.waiting);
+        let mut items = 0;
+        for item in waiting {
+            state.release(item.size, item.bytes);
+            items += item.batch.items();
+            item.batch.ack.settle(Outcome::Refused);
+        }
+        self.delivery.account.left_behind(items);
+        self.delivery.account.queue_size(state.size);
+        self.work.notify_all();
+        while state.consumers > 0 && Instant::now() < grace {
+            let wait = self.room.wait_timeout(state, STOP_CHECK);
+            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        }
+        items + state.left_behind + state.items_under_way
+    }
+}

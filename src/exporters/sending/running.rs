@@ -1,0 +1,105 @@
+//! An exporter at work: how the graph starts it, feeds it and ends it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::account::Account;
+use super::deliver::Delivery;
+use super::direct::Direct;
+use super::queue::Queue;
+use super::{Clock, Sending, SystemClock};
+use crate::component::{Context, Exporter};
+use crate::pipeline::{Consumer, Signal, StopSource};
+
+/// How long attempts that were interrupted may take to return.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What takes the batches of an exporter: its queue, or nothing in between.
+pub(super) trait Intake: Consumer {
+    fn delivery(&self) -> &Delivery;
+    /// Takes nothing any more.
+    fn close(&self);
+    /// Waits until all is delivered, `until`, or the end of the agent.
+    fn drain(&self, until: Instant);
+    /// Refuses all that waits and waits for attempts under way until `grace`. Returns how many items
+    /// were left behind.
+    fn abandon(&self, grace: Instant) -> usize;
+}
+
+/// An exporter with its queue, its threads and its account.
+#[derive(Clone)]
+pub struct RunningExporter {
+    intake: Arc<dyn Intake>,
+}
+
+/// What an exporter could not deliver before it had to end. Their sources were told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Undelivered {
+    pub items: usize,
+}
+
+/// Puts queue and retry around `exporter`. No thread runs before there is a batch.
+pub fn start(
+    settings: &Sending,
+    exporter: Arc<dyn Exporter>,
+    context: &Context,
+    signal: Signal,
+) -> RunningExporter {
+    start_with(settings, exporter, context, signal, Arc::new(SystemClock))
+}
+
+/// [`start`] with a clock of one's own.
+pub fn start_with(
+    settings: &Sending,
+    exporter: Arc<dyn Exporter>,
+    context: &Context,
+    signal: Signal,
+    clock: Arc<dyn Clock>,
+) -> RunningExporter {
+    let queue = settings.queue();
+    let delivery = Delivery {
+        exporter,
+        retry: settings.retry_on_failure.clone(),
+        clock,
+        account: Account::new(context, signal, queue.map_or(0, |queue| queue.queue_size)),
+        closing: StopSource::new(),
+        give_up: StopSource::new(),
+        abort: context.abort.clone(),
+    };
+    let intake: Arc<dyn Intake> = match queue {
+        Some(queue) => Arc::new(Arc::new(Queue::new(queue.clone(), delivery))),
+        None => Arc::new(Direct::new(delivery)),
+    };
+    RunningExporter { intake }
+}
+
+impl RunningExporter {
+    /// Where the pipelines send their batches.
+    pub fn consumer(&self) -> Arc<dyn Consumer> {
+        self.intake.clone()
+    }
+
+    /// Takes nothing any more. What is there is still delivered; a wait between two attempts ends
+    /// at once, and later ones are short.
+    pub fn close(&self) {
+        self.intake.close();
+        self.intake.delivery().closing.raise();
+    }
+
+    /// Closes, waits until all is delivered, and gives up what is not when `deadline` has passed or
+    /// the context's `abort` is raised. Returns within a second of that.
+    pub fn wait(&self, deadline: Instant) -> Undelivered {
+        self.close();
+        self.intake.drain(deadline);
+        let delivery = self.intake.delivery();
+        delivery.give_up.raise();
+        delivery.exporter.interrupt();
+        Undelivered { items: self.intake.abandon(Instant::now() + GRACE) }
+    }
+}
+
+impl std::fmt::Debug for RunningExporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RunningExporter({})", self.intake.delivery().account.name())
+    }
+}

@@ -1,0 +1,638 @@
+//! Go's reference-time layouts (`2006-01-02T15:04:05Z07:00`): the same leniency and the same
+//! strictness, since that is what configurations were written against.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{Offset, TimeZone};
+
+use super::clock::Moment;
+
+/// A layout taken apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Literal(Box<str>),
+    ShortYear,
+    LongYear,
+    MonthName {
+        long: bool,
+    },
+    Month {
+        two: bool,
+    },
+    WeekdayName {
+        long: bool,
+    },
+    Day {
+        two: bool,
+        space: bool,
+    },
+    YearDay {
+        space: bool,
+    },
+    Hour24,
+    Hour12 {
+        two: bool,
+    },
+    Minute {
+        two: bool,
+    },
+    Second {
+        two: bool,
+    },
+    Meridiem {
+        upper: bool,
+    },
+    /// Numeric zone; `z` also reads and writes `Z` for UTC.
+    Offset {
+        z: bool,
+        colon: bool,
+        minutes: bool,
+        seconds: bool,
+    },
+    ZoneName,
+    /// Fraction of a second after `.` or `,`: exactly that many digits, or any number or none.
+    Fraction {
+        separator: char,
+        digits: usize,
+        exact: bool,
+    },
+}
+
+/// What a text says, before zones are looked up. Year 0 means that it names none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    pub date_time: DateTime,
+    pub zone: Zone,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Zone {
+    Unknown,
+    Utc,
+    Offset(Offset),
+    /// An abbreviation such as `CEST`.
+    Name(String),
+}
+
+/// Why a text does not fit a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    #[error("the text does not have the form of the layout")]
+    Mismatch,
+    #[error("there is text after the time")]
+    Extra,
+    #[error("a part of the time is out of its range")]
+    Range,
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// The elements of a layout by their text, longest first where one begins another.
+const ELEMENTS: &[(&str, Part)] = &[
+    ("January", Part::MonthName { long: true }),
+    ("Jan", Part::MonthName { long: false }),
+    ("Monday", Part::WeekdayName { long: true }),
+    ("Mon", Part::WeekdayName { long: false }),
+    ("MST", Part::ZoneName),
+    ("002", Part::YearDay { space: false }),
+    ("01", Part::Month { two: true }),
+    ("02", Part::Day { two: true, space: false }),
+    ("03", Part::Hour12 { two: true }),
+    ("04", Part::Minute { two: true }),
+    ("05", Part::Second { two: true }),
+    ("06", Part::ShortYear),
+    ("15", Part::Hour24),
+    ("1", Part::Month { two: false }),
+    ("2006", Part::LongYear),
+    ("2", Part::Day { two: false, space: false }),
+    ("__2", Part::YearDay { space: true }),
+    ("_2", Part::Day { two: false, space: true }),
+    ("3", Part::Hour12 { two: false }),
+    ("4", Part::Minute { two: false }),
+    ("5", Part::Second { two: false }),
+    ("PM", Part::Meridiem { upper: true }),
+    ("pm", Part::Meridiem { upper: false }),
+    ("-070000", Part::Offset { z: false, colon: false, minutes: true, seconds: true }),
+    ("-07:00:00", Part::Offset { z: false, colon: true, minutes: true, seconds: true }),
+    ("-0700", Part::Offset { z: false, colon: false, minutes: true, seconds: false }),
+    ("-07:00", Part::Offset { z: false, colon: true, minutes: true, seconds: false }),
+    ("-07", Part::Offset { z: false, colon: false, minutes: false, seconds: false }),
+    ("Z070000", Part::Offset { z: true, colon: false, minutes: true, seconds: true }),
+    ("Z07:00:00", Part::Offset { z: true, colon: true, minutes: true, seconds: true }),
+    ("Z0700", Part::Offset { z: true, colon: false, minutes: true, seconds: false }),
+    ("Z07:00", Part::Offset { z: true, colon: true, minutes: true, seconds: false }),
+    ("Z07", Part::Offset { z: true, colon: false, minutes: false, seconds: false }),
+];
+
+impl Layout {
+    pub fn new(layout: &str) -> Self {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = layout;
+        while let Some(c) = rest.chars().next() {
+            let element = if rest.starts_with("_2006") { None } else { element(rest) };
+            match element {
+                Some((len, part)) => {
+                    if !literal.is_empty() {
+                        parts.push(Part::Literal(std::mem::take(&mut literal).into()));
+                    }
+                    parts.push(part);
+                    rest = &rest[len..];
+                }
+                None => {
+                    literal.push(c);
+                    rest = &rest[c.len_utf8()..];
+                }
+            }
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        Self { parts }
+    }
+
+    /// Reads a text.
+    pub fn parse(&self, text: &str) -> Result<Parsed, ParseError> {
+        let mut reader = Reader { rest: text };
+        let mut fields = Fields::default();
+        for (n, part) in self.parts.iter().enumerate() {
+            fields.read(part, self.parts.get(n + 1), &mut reader)?;
+        }
+        if !reader.rest.is_empty() {
+            return Err(ParseError::Extra);
+        }
+        fields.finish()
+    }
+
+    /// Writes a time.
+    pub fn format(&self, moment: Moment) -> String {
+        let civil = moment.civil();
+        let mut text = String::new();
+        for part in &self.parts {
+            // Writing into a string does not fail.
+            let _ = write_part(&mut text, part, civil, moment.offset());
+        }
+        text
+    }
+}
+
+fn element(rest: &str) -> Option<(usize, Part)> {
+    if let Some(separator @ ('.' | ',')) = rest.chars().next() {
+        let digits = &rest[1..];
+        let exact = digits.starts_with('0');
+        let len = digits.bytes().take_while(|b| *b == if exact { b'0' } else { b'9' }).count();
+        let ends = !digits[len..].starts_with(|c: char| c.is_ascii_digit());
+        return (len > 0 && ends).then_some((len + 1, Part::Fraction { separator, digits: len, exact }));
+    }
+    ELEMENTS.iter().find_map(|(name, part)| {
+        let after = rest.strip_prefix(name)?;
+        // "Janet" and "Month" are no names of a month and a day.
+        let short = matches!(part, Part::MonthName { long: false } | Part::WeekdayName { long: false });
+        if short && after.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return None;
+        }
+        Some((name.len(), part.clone()))
+    })
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.rest.as_bytes().get(at).copied()
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
+    fn digit(&self, at: usize) -> Option<i32> {
+        self.byte(at).filter(u8::is_ascii_digit).map(|b| i32::from(b - b'0'))
+    }
+
+    /// Exactly `count` digits.
+    fn digits(&mut self, count: usize) -> Result<i32, ParseError> {
+        let mut value = 0;
+        for at in 0..count {
+            value = value * 10 + self.digit(at).ok_or(ParseError::Mismatch)?;
+        }
+        self.skip(count);
+        Ok(value)
+    }
+
+    /// Two digits, or one when `two` is not asked for.
+    fn number(&mut self, two: bool) -> Result<i32, ParseError> {
+        let count = if two || self.digit(1).is_some() { 2 } else { 1 };
+        self.digits(count)
+    }
+
+    fn literal(&mut self, literal: &str) -> Result<(), ParseError> {
+        let mut wanted = literal;
+        while let Some(c) = wanted.chars().next() {
+            if c == ' ' {
+                // Blanks match blanks, however many, and the end of the text.
+                if !self.rest.is_empty() && !self.rest.starts_with(' ') {
+                    return Err(ParseError::Mismatch);
+                }
+                wanted = wanted.trim_start_matches(' ');
+                self.rest = self.rest.trim_start_matches(' ');
+                continue;
+            }
+            self.rest = self.rest.strip_prefix(c).ok_or(ParseError::Mismatch)?;
+            wanted = &wanted[c.len_utf8()..];
+        }
+        Ok(())
+    }
+
+    /// The index of the name that the text begins with, whatever its case.
+    fn lookup(&mut self, names: &[&str], long: bool) -> Result<usize, ParseError> {
+        for (index, name) in names.iter().enumerate() {
+            let name = if long { name } else { &name[..3] };
+            if self.rest.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name)) {
+                self.skip(name.len());
+                return Ok(index);
+            }
+        }
+        Err(ParseError::Mismatch)
+    }
+
+    /// Digits after a separator as nanoseconds; more than nine are cut off.
+    fn fraction(&mut self, digits: usize) -> Result<i32, ParseError> {
+        if !matches!(self.byte(0), Some(b'.' | b',')) {
+            return Err(ParseError::Mismatch);
+        }
+        let mut nanos = 0;
+        for at in 1..=9 {
+            let digit = if at <= digits { self.digit(at).ok_or(ParseError::Mismatch)? } else { 0 };
+            nanos = nanos * 10 + digit;
+        }
+        if (10..=digits).any(|at| self.digit(at).is_none()) {
+            return Err(ParseError::Mismatch);
+        }
+        self.skip(digits + 1);
+        Ok(nanos)
+    }
+
+    /// Digits that follow a separator here, 0 when there is none.
+    fn fraction_len(&self) -> usize {
+        if !matches!(self.byte(0), Some(b'.' | b',')) {
+            return 0;
+        }
+        self.rest.bytes().skip(1).take_while(u8::is_ascii_digit).count()
+    }
+
+    /// The length of a zone abbreviation: three to five capitals, `ChST`, `MeST`, `GMT-8`, `+03`.
+    fn zone_name_len(&self) -> Option<usize> {
+        let rest = self.rest;
+        if rest.starts_with("ChST") || rest.starts_with("MeST") {
+            return Some(4);
+        }
+        if let Some(after) = rest.strip_prefix("GMT") {
+            return Some(3 + signed_hours_len(after).unwrap_or(0));
+        }
+        if rest.starts_with(['+', '-']) {
+            return signed_hours_len(rest);
+        }
+        match rest.bytes().take(6).take_while(u8::is_ascii_uppercase).count() {
+            5 if rest[..5].ends_with('T') => Some(5),
+            4 if rest[..4].ends_with('T') || rest.starts_with("WITA") => Some(4),
+            3 => Some(3),
+            _ => None,
+        }
+    }
+}
+
+fn signed_hours_len(text: &str) -> Option<usize> {
+    if !text.starts_with(['+', '-']) {
+        return None;
+    }
+    let digits = text[1..].bytes().take_while(u8::is_ascii_digit).count();
+    let hours: i32 = text[1..=digits].parse().ok()?;
+    (hours < 24).then_some(digits + 1)
+}
+
+#[derive(Default)]
+struct Fields {
+    year: i32,
+    month: Option<i32>,
+    day: Option<i32>,
+    year_day: Option<i32>,
+    hour: i32,
+    minute: i32,
+    second: i32,
+    nanos: i32,
+    pm: Option<bool>,
+    zone: Option<Zone>,
+}
+
+fn in_range(value: i32, range: std::ops::RangeInclusive<i32>) -> Result<i32, ParseError> {
+    if range.contains(&value) { Ok(value) } else { Err(ParseError::Range) }
+}
+
+impl Fields {
+    fn read(&mut self, part: &Part, next: Option<&Part>, text: &mut Reader) -> Result<(), ParseError> {
+        match part {
+            Part::Literal(literal) => text.literal(literal)?,
+            Part::ShortYear => {
+                let year = text.digits(2)?;
+                self.year = if year >= 69 { 1900 + year } else { 2000 + year };
+            }
+            Part::LongYear => self.year = text.digits(4)?,
+            Part::MonthName { long } => self.month = Some(text.lookup(&MONTHS, *long)? as i32 + 1),
+            Part::Month { two } => self.month = Some(in_range(text.number(*two)?, 1..=12)?),
+            Part::WeekdayName { long } => {
+                text.lookup(&WEEKDAYS, *long)?;
+            }
+            Part::Day { two, space } => {
+                if *space && text.byte(0) == Some(b' ') {
+                    text.skip(1);
+                }
+                self.day = Some(text.number(*two)?);
+            }
+            Part::YearDay { space } => {
+                let mut blanks = 0;
+                while *space && blanks < 2 && text.byte(0) == Some(b' ') {
+                    text.skip(1);
+                    blanks += 1;
+                }
+                self.year_day = Some(text.digits(3 - blanks)?);
+            }
+            Part::Hour24 => self.hour = in_range(text.number(false)?, 0..=23)?,
+            Part::Hour12 { two } => self.hour = in_range(text.number(*two)?, 0..=12)?,
+            Part::Minute { two } => self.minute = in_range(text.number(*two)?, 0..=59)?,
+            Part::Second { two } => {
+                self.second = in_range(text.number(*two)?, 0..=59)?;
+                // A fraction is read even when the layout has none.
+                let digits = text.fraction_len();
+                if digits > 0 && !matches!(next, Some(Part::Fraction { .. })) {
+                    self.nanos = text.fraction(digits)?;
+                }
+            }
+            Part::Meridiem { upper } => {
+                let pm = match (text.rest.get(..2), upper) {
+                    (Some("PM"), true) | (Some("pm"), false) => true,
+                    (Some("AM"), true) | (Some("am"), false) => false,
+                    _ => return Err(ParseError::Mismatch),
+                };
+                self.pm = Some(pm);
+                text.skip(2);
+            }
+            Part::Offset { z, colon, minutes, seconds } => {
+                if *z && text.byte(0) == Some(b'Z') {
+                    text.skip(1);
+                    self.zone = Some(Zone::Utc);
+                } else {
+                    self.zone = Some(Zone::Offset(offset(text, *colon, *minutes, *seconds)?));
+                }
+            }
+            Part::ZoneName => {
+                if text.rest.starts_with("UTC") {
+                    text.skip(3);
+                    self.zone = Some(Zone::Utc);
+                } else {
+                    let len = text.zone_name_len().ok_or(ParseError::Mismatch)?;
+                    let name = text.rest[..len].to_owned();
+                    text.skip(len);
+                    // A numeric zone wins over a name.
+                    if !matches!(self.zone, Some(Zone::Offset(_))) {
+                        self.zone = Some(Zone::Name(name));
+                    }
+                }
+            }
+            Part::Fraction { digits, exact: true, .. } => self.nanos = text.fraction(*digits)?,
+            Part::Fraction { exact: false, .. } => {
+                let digits = text.fraction_len();
+                if digits > 0 {
+                    self.nanos = text.fraction(digits)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Parsed, ParseError> {
+        let hour = match self.pm {
+            Some(true) if self.hour < 12 => self.hour + 12,
+            Some(false) if self.hour == 12 => 0,
+            _ => self.hour,
+        };
+        let year = i16::try_from(self.year).map_err(|_| ParseError::Range)?;
+        let date = match (self.year_day, self.month, self.day) {
+            (Some(year_day), None, None) => {
+                let year_day = i16::try_from(year_day).map_err(|_| ParseError::Range)?;
+                Date::new(year, 1, 1)
+                    .and_then(|first| first.with().day_of_year(year_day).build())
+                    .map_err(|_| ParseError::Range)?
+            }
+            (_, month, day) => Date::new(year, month.unwrap_or(1) as i8, day.unwrap_or(1) as i8)
+                .map_err(|_| ParseError::Range)?,
+        };
+        let time = Time::new(hour as i8, self.minute as i8, self.second as i8, self.nanos)
+            .map_err(|_| ParseError::Range)?;
+        Ok(Parsed { date_time: DateTime::from_parts(date, time), zone: self.zone.unwrap_or(Zone::Unknown) })
+    }
+}
+
+fn offset(text: &mut Reader, colon: bool, minutes: bool, seconds: bool) -> Result<Offset, ParseError> {
+    let sign = match text.byte(0) {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return Err(ParseError::Mismatch),
+    };
+    text.skip(1);
+    let mut total = in_range(text.digits(2)?, 0..=24)? * 3600;
+    for (unit, wanted) in [(60, minutes), (1, seconds)] {
+        if wanted {
+            if colon {
+                text.rest = text.rest.strip_prefix(':').ok_or(ParseError::Mismatch)?;
+            }
+            total += in_range(text.digits(2)?, 0..=60)? * unit;
+        }
+    }
+    Offset::from_seconds(sign * total).map_err(|_| ParseError::Range)
+}
+
+impl Parsed {
+    /// The moment, taking `default` for texts without a zone. `None` for an unknown abbreviation
+    /// and for dates out of range.
+    pub fn resolve(&self, default: &TimeZone) -> Option<Moment> {
+        match &self.zone {
+            Zone::Unknown => Moment::in_zone(self.date_time, default),
+            Zone::Utc => Moment::at_offset(self.date_time, Offset::UTC),
+            Zone::Offset(offset) => Moment::at_offset(self.date_time, *offset),
+            Zone::Name(name) => match numeric_zone(name) {
+                Some(offset) => Moment::at_offset(self.date_time, offset),
+                None => Moment::in_zone(self.date_time, &TimeZone::get(name).ok()?),
+            },
+        }
+    }
+}
+
+/// `GMT-8`, `+03`.
+fn numeric_zone(name: &str) -> Option<Offset> {
+    let hours = name.strip_prefix("GMT").unwrap_or(name);
+    if name == "GMT" {
+        return Some(Offset::UTC);
+    }
+    if !hours.starts_with(['+', '-']) {
+        return None;
+    }
+    Offset::from_hours(hours.parse().ok()?).ok()
+}
+
+fn write_part(out: &mut String, part: &Part, at: DateTime, offset: Offset) -> std::fmt::Result {
+    let hour12 = (at.hour() + 11) % 12 + 1;
+    match part {
+        Part::Literal(literal) => out.write_str(literal),
+        Part::ShortYear => write!(out, "{:02}", at.year().rem_euclid(100)),
+        Part::LongYear => write!(out, "{:04}", at.year()),
+        Part::MonthName { long } => {
+            let name = MONTHS[at.month() as usize - 1];
+            out.write_str(if *long { name } else { &name[..3] })
+        }
+        Part::Month { two: true } => write!(out, "{:02}", at.month()),
+        Part::Month { two: false } => write!(out, "{}", at.month()),
+        Part::WeekdayName { long } => {
+            let name = WEEKDAYS[at.weekday().to_sunday_zero_offset() as usize];
+            out.write_str(if *long { name } else { &name[..3] })
+        }
+        Part::Day { two: true, .. } => write!(out, "{:02}", at.day()),
+        Part::Day { space: true, .. } => write!(out, "{:2}", at.day()),
+        Part::Day { .. } => write!(out, "{}", at.day()),
+        Part::YearDay { space: true } => write!(out, "{:3}", at.day_of_year()),
+        Part::YearDay { space: false } => write!(out, "{:03}", at.day_of_year()),
+        Part::Hour24 => write!(out, "{:02}", at.hour()),
+        Part::Hour12 { two: true } => write!(out, "{hour12:02}"),
+        Part::Hour12 { two: false } => write!(out, "{hour12}"),
+        Part::Minute { two: true } => write!(out, "{:02}", at.minute()),
+        Part::Minute { two: false } => write!(out, "{}", at.minute()),
+        Part::Second { two: true } => write!(out, "{:02}", at.second()),
+        Part::Second { two: false } => write!(out, "{}", at.second()),
+        Part::Meridiem { upper } => out.write_str(match (at.hour() >= 12, upper) {
+            (true, true) => "PM",
+            (true, false) => "pm",
+            (false, true) => "AM",
+            (false, false) => "am",
+        }),
+        Part::Offset { z: true, .. } if offset == Offset::UTC => out.write_char('Z'),
+        Part::Offset { colon, minutes, seconds, .. } => {
+            let total = offset.seconds().abs();
+            out.write_char(if offset.is_negative() { '-' } else { '+' })?;
+            write!(out, "{:02}", total / 3600)?;
+            for (value, wanted) in [(total / 60 % 60, minutes), (total % 60, seconds)] {
+                if *wanted {
+                    write!(out, "{}{value:02}", if *colon { ":" } else { "" })?;
+                }
+            }
+            Ok(())
+        }
+        Part::ZoneName if offset == Offset::UTC => out.write_str("UTC"),
+        Part::ZoneName => {
+            let minutes = offset.seconds().abs() / 60;
+            out.write_char(if offset.is_negative() { '-' } else { '+' })?;
+            write!(out, "{:02}", minutes / 60)?;
+            if minutes % 60 == 0 { Ok(()) } else { write!(out, "{:02}", minutes % 60) }
+        }
+        Part::Fraction { separator, digits, exact } => {
+            let all = format!("{:09}", at.subsec_nanosecond());
+            let cut = &all[..(*digits).min(9)];
+            let cut = if *exact { cut } else { cut.trim_end_matches('0') };
+            if cut.is_empty() { Ok(()) } else { write!(out, "{separator}{cut}") }
+        }
+    }
+}
+
+/// Now, in UTC.
+pub(super) fn now() -> Moment {
+    Moment::new(Timestamp::now(), Offset::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(layout: &str, text: &str) -> Result<String, ParseError> {
+        let parsed = Layout::new(layout).parse(text)?;
+        let moment = parsed.resolve(&TimeZone::UTC).ok_or(ParseError::Range)?;
+        Ok(moment.timestamp().to_string())
+    }
+
+    #[test]
+    fn parsing_is_as_lenient_and_as_strict_as_go() {
+        const RFC3339: &str = "2006-01-02T15:04:05.999999999Z07:00";
+        const LOCAL: &str = "2006-01-02 15:04:05.999999999";
+        for (layout, text, want) in [
+            (RFC3339, "2024-05-06T07:08:09Z", Ok("2024-05-06T07:08:09Z")),
+            (RFC3339, "2024-05-06T07:08:09.5Z", Ok("2024-05-06T07:08:09.5Z")),
+            (RFC3339, "2024-05-06T07:08:09.123456789123+02:00", Ok("2024-05-06T05:08:09.123456789Z")),
+            (RFC3339, "2024-05-06T07:08:09", Err(ParseError::Mismatch)),
+            (RFC3339, "2024-05-06T07:08:09+0200", Err(ParseError::Mismatch)),
+            (RFC3339, "2024-05-06 07:08:09Z", Err(ParseError::Mismatch)),
+            (RFC3339, "2024-02-30T07:08:09Z", Err(ParseError::Range)),
+            (RFC3339, "2024-13-01T07:08:09Z", Err(ParseError::Range)),
+            (RFC3339, "2024-05-06T24:08:09Z", Err(ParseError::Range)),
+            (LOCAL, "2024-05-06 07:08:09", Ok("2024-05-06T07:08:09Z")),
+            (LOCAL, "2024-05-06 07:08:09,25", Ok("2024-05-06T07:08:09.25Z")),
+            (LOCAL, "2024-05-06 07:08:09 more", Err(ParseError::Extra)),
+            ("15:04:05", "07:08:09.5", Ok("0000-01-01T07:08:09.5Z")),
+            ("15:04:05.000", "07:08:09.5", Err(ParseError::Mismatch)),
+            ("15:04:05.000", "07:08:09.500", Ok("0000-01-01T07:08:09.5Z")),
+            ("15:04:05.000", "07:08:09", Err(ParseError::Mismatch)),
+            ("2006-01-02 03:04:05 PM", "2024-05-06 07:08:09 PM", Ok("2024-05-06T19:08:09Z")),
+            ("2006-01-02 3:04 pm", "2024-05-06 12:08 am", Ok("2024-05-06T00:08:00Z")),
+            ("Jan _2 2006", "may  6 2024", Ok("2024-05-06T00:00:00Z")),
+            ("Monday, January 2 2006", "TUESDAY, May 16 2024", Ok("2024-05-16T00:00:00Z")),
+            ("02/Jan/2006:15:04:05 -0700", "06/May/2024:07:08:09 +0130", Ok("2024-05-06T05:38:09Z")),
+            ("2006-01-02 15:04 MST", "2024-05-06 07:08 UTC", Ok("2024-05-06T07:08:00Z")),
+            ("2006-01-02 15:04 MST", "2024-05-06 07:08 GMT-8", Ok("2024-05-06T15:08:00Z")),
+            ("2006-002", "2024-060", Ok("2024-02-29T00:00:00Z")),
+            ("06-1-2", "69-1-2", Ok("1969-01-02T00:00:00Z")),
+            ("06-1-2", "68-11-12", Ok("2068-11-12T00:00:00Z")),
+            ("_2006", "_2024", Ok("2024-01-01T00:00:00Z")),
+        ] {
+            assert_eq!(parse(layout, text), want.map(str::to_owned), "{layout} ← {text}");
+        }
+    }
+
+    #[test]
+    fn formatting_writes_what_parsing_reads() {
+        let moment =
+            Moment::at_offset("2024-05-06T17:08:09.0125".parse().unwrap(), Offset::constant(2)).unwrap();
+        for (layout, want) in [
+            ("2006-01-02T15:04:05.999Z07:00", "2024-05-06T17:08:09.012+02:00"),
+            ("Mon Jan _2 3:04:05.000000 PM 06", "Mon May  6 5:08:09.012500 PM 24"),
+            ("Monday 002 -0700 MST", "Monday 127 +0200 +02"),
+        ] {
+            assert_eq!(Layout::new(layout).format(moment), want);
+        }
+    }
+
+    #[test]
+    fn names_inside_words_are_text() {
+        assert_eq!(Layout::new("Month").parts, [Part::Literal("Month".into())]);
+        assert_eq!(Layout::new("Janet").parts, [Part::Literal("Janet".into())]);
+    }
+}

@@ -1,0 +1,97 @@
+//! The expression language of log operators: the part of expr-lang that configurations use in `if`,
+//! `expr`, `is_first_entry` and `EXPR(…)`.
+//!
+//! Text is parsed, checked and compiled once; a mistake is found then and shown with a caret under
+//! it. Evaluation borrows everything from the record: conditions and look-ups allocate nothing.
+//! How deep, long and laborious an expression may be is bounded. `docs/expr.md` is the user's page.
+
+mod ast;
+mod builtins;
+mod clock;
+mod code;
+mod compile;
+mod environment;
+mod error;
+mod eval;
+pub mod gotime;
+pub mod json;
+mod lexer;
+mod number;
+mod parser;
+pub mod pattern;
+mod suggest;
+mod template;
+mod types;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::Moment;
+pub use environment::{Environment, Nothing};
+pub use error::{EvalError, Span, SyntaxError};
+pub use template::{Template, TemplateError};
+pub use types::Type;
+pub use value::{List, Map, Text, Value};
+
+use code::Code;
+use eval::Frame;
+
+/// A compiled expression.
+#[derive(Debug)]
+pub struct Program {
+    code: Code,
+    kind: Type,
+    source: Box<str>,
+    warnings: Vec<SyntaxError>,
+}
+
+impl Program {
+    /// Compiles an expression of any type.
+    pub fn compile(source: &str) -> Result<Self, SyntaxError> {
+        let expr = parser::parse(source)?;
+        let compiled = compile::compile(&expr).map_err(|mistake| mistake.in_source(source))?;
+        let warnings = compiled.oddities.into_iter().map(|oddity| oddity.in_source(source)).collect();
+        Ok(Self { code: compiled.code, kind: compiled.kind, source: source.into(), warnings })
+    }
+
+    /// Compiles a condition: an expression that is not known to be anything else than a bool.
+    pub fn condition(source: &str) -> Result<Self, SyntaxError> {
+        let program = Self::compile(source)?;
+        if !program.kind.may_be(&[Type::Bool]) {
+            let message = format!("expected a bool, but this is {}", compile::a(program.kind));
+            return Err(error::Mistake::new(Span::new(0, source.len()), message).in_source(source));
+        }
+        Ok(program)
+    }
+
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What is known of the type of its value.
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
+    /// What is likely a mistake without being an error: names that are always nil.
+    pub fn warnings(&self) -> &[SyntaxError] {
+        &self.warnings
+    }
+
+    /// The value for a record.
+    pub fn eval<'a>(&'a self, environment: &'a dyn Environment) -> Result<Value<'a>, EvalError> {
+        Frame::new(environment).eval(&self.code)
+    }
+
+    /// The value of a condition for a record.
+    pub fn test(&self, environment: &dyn Environment) -> Result<bool, EvalError> {
+        Frame::new(environment).test(&self.code, "a condition")
+    }
+}
+
+/// Parses an expression and prints it in its canonical form.
+pub fn canonical(source: &str) -> Result<String, SyntaxError> {
+    parser::parse(source).map(|expr| expr.to_string())
+}

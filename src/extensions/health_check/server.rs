@@ -1,0 +1,149 @@
+//! The port: plain HTTP through `tiny_http`, HTTPS through a small loop of our own, since the TLS
+//! of `tiny_http` is outdated.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::report::{Answer, Pages};
+
+/// How long a stop may go unnoticed.
+const TURN: Duration = Duration::from_millis(100);
+/// A probe that has not sent its request by then is cut off (HTTPS).
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Probes are few; more clients at once are not (HTTPS).
+const MAX_CLIENTS: usize = 16;
+/// A request head larger than that is refused (HTTPS).
+const MAX_HEAD: usize = 8 << 10;
+
+/// A server at work; dropping it closes the port.
+pub struct Server {
+    stop: Arc<AtomicBool>,
+    address: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub fn start(listener: TcpListener, pages: Pages) -> io::Result<Self> {
+        let spare = listener.try_clone()?;
+        Self::spawn(listener, move |listener, stop| serve_http(listener, &spare, stop, &pages))
+    }
+
+    pub fn start_tls(
+        listener: TcpListener,
+        tls: Arc<rustls::ServerConfig>,
+        pages: Pages,
+    ) -> io::Result<Self> {
+        Self::spawn(listener, move |listener, stop| serve_https(&listener, stop, &tls, &pages))
+    }
+
+    fn spawn(
+        listener: TcpListener,
+        serve: impl FnOnce(TcpListener, &AtomicBool) + Send + 'static,
+    ) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let address = listener.local_addr()?;
+        let seen = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("health_check".to_owned())
+            .spawn(move || serve(listener, &seen))?;
+        Ok(Self { stop, address, thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Wakes a blocked accept.
+        _ = TcpStream::connect_timeout(&self.address, TURN);
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+    }
+}
+
+/// `tiny_http` ends for good when accept fails once (out of file descriptors): then it starts
+/// again on the same port.
+fn serve_http(listener: TcpListener, spare: &TcpListener, stop: &AtomicBool, pages: &Pages) {
+    let mut listener = Some(listener);
+    while !stop.load(Ordering::Acquire) {
+        let Some(socket) = listener.take().or_else(|| spare.try_clone().ok()) else {
+            std::thread::sleep(TURN);
+            continue;
+        };
+        let Ok(server) = tiny_http::Server::from_listener(socket, None) else { continue };
+        while !stop.load(Ordering::Acquire) {
+            match server.recv_timeout(TURN) {
+                Ok(Some(request)) => respond(request, pages),
+                Ok(None) => {}
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+fn respond(request: tiny_http::Request, pages: &Pages) {
+    let Answer { status, content_type, body } = pages.answer(request.url());
+    let mut response = tiny_http::Response::from_string(body).with_status_code(status);
+    if let Ok(header) = tiny_http::Header::from_bytes("Content-Type", content_type) {
+        response.add_header(header);
+    }
+    // The client is gone: nothing to tell.
+    _ = request.respond(response);
+}
+
+fn serve_https(listener: &TcpListener, stop: &AtomicBool, tls: &Arc<rustls::ServerConfig>, pages: &Pages) {
+    let clients = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(stream) = stream else {
+            std::thread::sleep(TURN);
+            continue;
+        };
+        if clients.load(Ordering::Acquire) >= MAX_CLIENTS {
+            continue;
+        }
+        clients.fetch_add(1, Ordering::AcqRel);
+        let (tls, pages, count) = (tls.clone(), pages.clone(), clients.clone());
+        let spawned = std::thread::Builder::new().name("health_check".to_owned()).spawn(move || {
+            // A client that breaks the protocol harms itself alone.
+            _ = answer_https(stream, tls, &pages);
+            count.fetch_sub(1, Ordering::AcqRel);
+        });
+        if spawned.is_err() {
+            clients.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+fn answer_https(stream: TcpStream, tls: Arc<rustls::ServerConfig>, pages: &Pages) -> io::Result<()> {
+    stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
+    let connection = rustls::ServerConnection::new(tls).map_err(io::Error::other)?;
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    let mut head = Vec::new();
+    let mut chunk = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let n = stream.read(&mut chunk)?;
+        if n == 0 || head.len() + n > MAX_HEAD {
+            return Ok(());
+        }
+        head.extend_from_slice(&chunk[..n]);
+    }
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let target = line.split(|byte| *byte == b' ').nth(1).unwrap_or(b"/");
+    let Answer { status, content_type, body } = pages.answer(&String::from_utf8_lossy(target));
+    let reason = if status == 200 { "OK" } else { "Unavailable" };
+    write!(
+        stream,
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}

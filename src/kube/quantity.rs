@@ -1,0 +1,57 @@
+//! Amounts as Kubernetes writes them: `100m`, `1.5Gi`, `2e3`.
+
+/// The value of a quantity, or `None` when the text is none.
+pub fn parse(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let digits =
+        text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-')).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let scale = match suffix {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 1024.0,
+        "Mi" => 1024_f64.powi(2),
+        "Gi" => 1024_f64.powi(3),
+        "Ti" => 1024_f64.powi(4),
+        "Pi" => 1024_f64.powi(5),
+        "Ei" => 1024_f64.powi(6),
+        _ => return text.parse().ok().filter(|value: &f64| value.is_finite()),
+    };
+    // Scaled by division where the factor is below one: 100m is 0.1, not 0.1000…01.
+    let number: f64 = number.parse().ok()?;
+    Some(if scale < 1.0 { number / (1.0 / scale).round() } else { number * scale })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_as_kubernetes_writes_them() {
+        for (text, want) in [
+            ("2", Some(2.0)),
+            ("100m", Some(0.1)),
+            ("1.5Gi", Some(1_610_612_736.0)),
+            ("2e3", Some(2000.0)),
+            ("1E3", Some(1000.0)),
+            ("5E", Some(5e18)),
+            ("64Mi", Some(67_108_864.0)),
+            ("-1", Some(-1.0)),
+            ("500u", Some(0.0005)),
+            ("", None),
+            ("Gi", None),
+            ("inf", None),
+            ("1Zi", None),
+        ] {
+            assert_eq!(parse(text), want, "{text}");
+        }
+    }
+}

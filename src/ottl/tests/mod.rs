@@ -1,0 +1,10 @@
+//! The language as its users see it.
+
+mod converters;
+mod documentation;
+mod editors;
+mod grammar;
+mod metrics;
+mod paths;
+mod random;
+mod spans;

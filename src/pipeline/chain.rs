@@ -1,0 +1,132 @@
+//! The processors of one pipeline, run in order in the pipeline's thread.
+
+use std::time::Instant;
+
+use super::channel::Received;
+use super::{Batch, ChannelReceiver, Output};
+use crate::component::{Next, Processor};
+
+/// The processors that come next, and then the output.
+struct Chain<'a> {
+    processors: &'a mut [Box<dyn Processor>],
+    output: &'a Output,
+}
+
+impl Next for Chain<'_> {
+    fn send(&mut self, batch: Batch) {
+        match self.processors.split_first_mut() {
+            Some((first, rest)) => {
+                first.process(batch, &mut Chain { processors: rest, output: self.output });
+            }
+            // When the agent stops for good the output refuses the batch itself.
+            None => _ = self.output.send(batch),
+        }
+    }
+}
+
+/// Runs a pipeline until all who send into `input` are gone, then flushes what is held back.
+pub(super) fn run(input: &ChannelReceiver, mut processors: Vec<Box<dyn Processor>>, output: &Output) {
+    loop {
+        let deadline = processors.iter().filter_map(|processor| processor.deadline()).min();
+        match input.recv(deadline) {
+            Received::Batch(batch) => Chain { processors: &mut processors, output }.send(batch),
+            Received::Timeout => {}
+            Received::Closed => break,
+        }
+        tick(&mut processors, output);
+    }
+    for place in 0..processors.len() {
+        with_rest(&mut processors, place, output, |processor, next| processor.flush(next));
+    }
+}
+
+/// Calls every processor whose deadline has passed; batches that keep coming do not starve it.
+fn tick(processors: &mut [Box<dyn Processor>], output: &Output) {
+    for place in 0..processors.len() {
+        if let Some(deadline) = processors[place].deadline() {
+            let now = Instant::now();
+            if deadline <= now {
+                with_rest(processors, place, output, |processor, next| processor.tick(now, next));
+            }
+        }
+    }
+}
+
+fn with_rest(
+    processors: &mut [Box<dyn Processor>],
+    place: usize,
+    output: &Output,
+    call: impl FnOnce(&mut dyn Processor, &mut dyn Next),
+) {
+    if let Some((processor, rest)) = processors[place..].split_first_mut() {
+        call(processor.as_mut(), &mut Chain { processors: rest, output });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pipeline::{Ack, Consumer, Data, Limits, Rejected, Stop, channel};
+
+    /// Holds batches back until its deadline, which is set by the first.
+    #[derive(Default)]
+    struct Holder {
+        held: Vec<Batch>,
+        deadline: Option<Instant>,
+    }
+
+    impl Processor for Holder {
+        fn process(&mut self, batch: Batch, _: &mut dyn Next) {
+            self.held.push(batch);
+            self.deadline.get_or_insert_with(|| Instant::now() + Duration::from_millis(5));
+        }
+        fn deadline(&self) -> Option<Instant> {
+            self.deadline
+        }
+        fn tick(&mut self, _: Instant, next: &mut dyn Next) {
+            self.flush(next);
+        }
+        fn flush(&mut self, next: &mut dyn Next) {
+            self.deadline = None;
+            self.held.drain(..).for_each(|batch| next.send(batch));
+        }
+    }
+
+    #[derive(Default)]
+    struct Seen(Mutex<usize>);
+
+    impl Consumer for Seen {
+        fn consume(&self, _: Batch) -> Result<(), Rejected> {
+            *self.0.lock().unwrap() += 1;
+            Ok(())
+        }
+        fn try_consume(&self, batch: Batch) -> Result<(), Rejected> {
+            self.consume(batch)
+        }
+    }
+
+    #[test]
+    fn held_back_batches_go_on_at_their_deadline_and_at_the_end_through_all_that_follow() {
+        let seen = Arc::new(Seen::default());
+        let output = Output::new(vec![seen.clone()]);
+        let (sender, receiver) = channel(Limits { batches: 8, bytes: 1 << 20 }, Stop::never());
+        let (delivered, deliveries) = crossbeam_channel::unbounded();
+        let send = |sender: &crate::pipeline::ChannelSender| {
+            let delivered = delivered.clone();
+            let ack = Ack::new(move |outcome| delivered.send(outcome).unwrap());
+            sender.send(Batch::new(Data::Logs(Vec::new()), ack)).unwrap();
+        };
+        let thread = std::thread::spawn(move || {
+            run(&receiver, vec![Box::new(Holder::default()), Box::new(Holder::default())], &output);
+        });
+        send(&sender);
+        deliveries.recv().unwrap();
+        send(&sender);
+        drop(sender);
+        thread.join().unwrap();
+        assert_eq!(*seen.0.lock().unwrap(), 2);
+    }
+}

@@ -1,0 +1,164 @@
+//! Running actions on a list of attributes.
+
+use regex::Regex;
+
+use super::convert::{Conversion, hash};
+use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
+
+/// A checked list of actions.
+#[derive(Debug)]
+pub struct Actions {
+    list: Vec<Action>,
+}
+
+#[derive(Debug)]
+pub struct Action {
+    /// Empty for the actions that have a [`Target`].
+    pub key: Str,
+    pub operation: Operation,
+}
+
+#[derive(Debug)]
+pub enum Operation {
+    /// Sets the key when it is absent.
+    Insert(Source),
+    /// Sets the key when it is there.
+    Update(Source),
+    Upsert(Source),
+    Delete(Target),
+    Hash(Target),
+    /// Sets one attribute per named group when the text at the key matches.
+    Extract {
+        pattern: Regex,
+        names: Vec<Str>,
+    },
+    Convert(Conversion),
+}
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub enum Source {
+    Value(AnyValue),
+    Attribute { from: Str, default: Option<AnyValue> },
+    Nothing,
+}
+
+/// Which attributes `delete` and `hash` act upon: the key, and every key the pattern finds a match in.
+#[derive(Debug)]
+pub struct Target {
+    pub key: Option<Str>,
+    pub pattern: Option<Regex>,
+}
+
+impl Actions {
+    pub fn new(list: Vec<Action>) -> Self {
+        Self { list }
+    }
+
+    /// Whether the actions change anything: data that is shared is not copied for nothing.
+    ///
+    /// As long as no action has changed anything, each sees the attributes as they came, so one
+    /// look per action is enough.
+    pub fn change(&self, attributes: &[KeyValue]) -> bool {
+        self.list.iter().any(|action| action.changes(attributes))
+    }
+
+    pub fn apply(&self, attributes: &mut Vec<KeyValue>) {
+        for action in &self.list {
+            action.apply(attributes);
+        }
+    }
+}
+
+impl Action {
+    fn changes(&self, attributes: &[KeyValue]) -> bool {
+        let current = find(attributes, &self.key);
+        match &self.operation {
+            Operation::Insert(source) => current.is_none() && source.get(attributes).is_some(),
+            Operation::Update(source) => {
+                current.is_some() && source.get(attributes).is_some_and(|value| current != Some(value))
+            }
+            Operation::Upsert(source) => source.get(attributes).is_some_and(|value| current != Some(value)),
+            Operation::Delete(target) | Operation::Hash(target) => {
+                attributes.iter().any(|entry| target.matches(&entry.key))
+            }
+            Operation::Extract { pattern, .. } => {
+                current.and_then(AnyValue::as_str).is_some_and(|text| pattern.is_match(text))
+            }
+            Operation::Convert(conversion) => current.is_some_and(|value| conversion.apply(value).is_some()),
+        }
+    }
+
+    fn apply(&self, attributes: &mut Vec<KeyValue>) {
+        match &self.operation {
+            Operation::Insert(source) => {
+                if find(attributes, &self.key).is_none()
+                    && let Some(value) = source.get(attributes).cloned()
+                {
+                    attributes.push(KeyValue { key: self.key.clone(), value });
+                }
+            }
+            Operation::Update(source) => {
+                if let Some(place) = attributes.iter().position(|entry| entry.key == self.key)
+                    && let Some(value) = source.get(attributes).cloned()
+                {
+                    attributes[place].value = value;
+                }
+            }
+            Operation::Upsert(source) => {
+                if let Some(value) = source.get(attributes).cloned() {
+                    match attributes.get_mut(&self.key) {
+                        Some(slot) => *slot = value,
+                        None => attributes.push(KeyValue { key: self.key.clone(), value }),
+                    }
+                }
+            }
+            Operation::Delete(target) => attributes.retain(|entry| !target.matches(&entry.key)),
+            Operation::Hash(target) => {
+                for entry in attributes.iter_mut().filter(|entry| target.matches(&entry.key)) {
+                    entry.value = AnyValue::String(hash(&entry.value));
+                }
+            }
+            Operation::Extract { pattern, names } => self.extract(pattern, names, attributes),
+            Operation::Convert(conversion) => {
+                if let Some(value) = attributes.get_mut(&self.key) {
+                    match conversion.apply(value) {
+                        Some(converted) => *value = converted,
+                        None => log::debug!("attribute \"{}\" is left as it is: not convertible", self.key),
+                    }
+                }
+            }
+        }
+    }
+
+    fn extract(&self, pattern: &Regex, names: &[Str], attributes: &mut Vec<KeyValue>) {
+        let Some(captures) = attributes.get_str(&self.key).and_then(|text| pattern.captures(text)) else {
+            return;
+        };
+        let found: Vec<AnyValue> =
+            captures.iter().skip(1).map(|group| group.map_or("", |group| group.as_str()).into()).collect();
+        for (name, value) in names.iter().zip(found) {
+            attributes.set(name.clone(), value);
+        }
+    }
+}
+
+impl Source {
+    fn get<'a>(&'a self, attributes: &'a [KeyValue]) -> Option<&'a AnyValue> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Attribute { from, default } => find(attributes, from).or(default.as_ref()),
+            Self::Nothing => None,
+        }
+    }
+}
+
+impl Target {
+    fn matches(&self, key: &Str) -> bool {
+        self.key.as_ref() == Some(key) || self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(key))
+    }
+}
+
+fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    attributes.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+}

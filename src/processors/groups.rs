@@ -1,0 +1,71 @@
+//! One view of `ResourceLogs`, `ResourceMetrics` and `ResourceSpans`, for code that moves items
+//! between resources and scopes without looking at them.
+
+use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
+use crate::otlp::metrics::{Metric, ResourceMetrics, ScopeMetrics};
+use crate::otlp::trace::{ResourceSpans, ScopeSpans, Span};
+use crate::otlp::{InstrumentationScope, Resource};
+
+/// A resource and its scopes.
+pub trait Group: Default {
+    type Scoped: Scoped;
+    fn resource(&self) -> Option<&Resource>;
+    fn set_resource(&mut self, resource: Option<Resource>);
+    fn schema_url(&self) -> &str;
+    fn set_schema_url(&mut self, url: String);
+    fn scopes_mut(&mut self) -> &mut Vec<Self::Scoped>;
+}
+
+/// A scope and its items.
+pub trait Scoped: Default {
+    type Item;
+    fn scope(&self) -> Option<&InstrumentationScope>;
+    fn set_scope(&mut self, scope: Option<InstrumentationScope>);
+    fn schema_url(&self) -> &str;
+    fn set_schema_url(&mut self, url: String);
+    fn items_mut(&mut self) -> &mut Vec<Self::Item>;
+}
+
+macro_rules! groups {
+    ($group:ty, $scopes:ident, $scoped:ty, $items:ident, $item:ty) => {
+        impl Group for $group {
+            type Scoped = $scoped;
+            fn resource(&self) -> Option<&Resource> {
+                self.resource.as_ref()
+            }
+            fn set_resource(&mut self, resource: Option<Resource>) {
+                self.resource = resource;
+            }
+            fn schema_url(&self) -> &str {
+                &self.schema_url
+            }
+            fn set_schema_url(&mut self, url: String) {
+                self.schema_url = url;
+            }
+            fn scopes_mut(&mut self) -> &mut Vec<$scoped> {
+                &mut self.$scopes
+            }
+        }
+        impl Scoped for $scoped {
+            type Item = $item;
+            fn scope(&self) -> Option<&InstrumentationScope> {
+                self.scope.as_ref()
+            }
+            fn set_scope(&mut self, scope: Option<InstrumentationScope>) {
+                self.scope = scope;
+            }
+            fn schema_url(&self) -> &str {
+                &self.schema_url
+            }
+            fn set_schema_url(&mut self, url: String) {
+                self.schema_url = url;
+            }
+            fn items_mut(&mut self) -> &mut Vec<$item> {
+                &mut self.$items
+            }
+        }
+    };
+}
+groups!(ResourceLogs, scope_logs, ScopeLogs, log_records, LogRecord);
+groups!(ResourceMetrics, scope_metrics, ScopeMetrics, metrics, Metric);
+groups!(ResourceSpans, scope_spans, ScopeSpans, spans, Span);

@@ -1,0 +1,94 @@
+//! Running the groups over batches.
+
+use super::config::ErrorMode;
+use super::groups::Group;
+use crate::component::{Context, Next, Processor};
+use crate::ottl::{EvalError, Item, for_each_item};
+use crate::pipeline::Batch;
+use crate::telemetry::{Causes, Counter};
+
+pub struct Transform {
+    groups: Vec<Group>,
+    reporter: Reporter,
+}
+
+/// Tells about statements that fail: each counted, each statement logged once.
+struct Reporter {
+    id: String,
+    errors: Counter,
+    /// Group and statement; conditions count after the statements.
+    causes: Causes<(usize, usize)>,
+}
+
+impl Transform {
+    pub fn new(groups: Vec<Group>, context: &Context) -> Self {
+        let id = context.id.to_string();
+        let errors =
+            context.telemetry.counter("kmagent_processor_transform_statement_errors", &[("processor", &id)]);
+        Self { groups, reporter: Reporter { id, errors, causes: Causes::new() } }
+    }
+}
+
+impl Processor for Transform {
+    fn process(&mut self, mut batch: Batch, next: &mut dyn Next) {
+        if !self.groups.is_empty() {
+            let data = batch.data_mut();
+            for (number, group) in self.groups.iter().enumerate() {
+                for_each_item(data, group.context, |item| group.run(number, item, &self.reporter));
+            }
+        }
+        next.send(batch);
+    }
+}
+
+impl Group {
+    fn run(&self, number: usize, item: &mut Item<'_>, reporter: &Reporter) {
+        if !self.applies(number, item, reporter) {
+            return;
+        }
+        for (i, statement) in self.statements.iter().enumerate() {
+            if let Err(error) = statement.run(item) {
+                reporter.report((number, i), self.error_mode, statement.text(), &error);
+                if self.error_mode == ErrorMode::Propagate {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether one of the conditions holds, or there are none. One that fails does not hold; with
+    /// `propagate` the others are not asked.
+    fn applies(&self, number: usize, item: &Item<'_>, reporter: &Reporter) -> bool {
+        if self.conditions.is_empty() {
+            return true;
+        }
+        let view = item.view();
+        for (i, condition) in self.conditions.iter().enumerate() {
+            match condition.test(&view) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(error) => {
+                    let cause = (number, self.statements.len() + i);
+                    reporter.report(cause, self.error_mode, condition.text(), &error);
+                    if self.error_mode == ErrorMode::Propagate {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Reporter {
+    #[cold]
+    fn report(&self, cause: (usize, usize), mode: ErrorMode, text: &str, error: &EvalError) {
+        self.errors.add(1);
+        if mode != ErrorMode::Silent && self.causes.is_new(cause) {
+            log::error!(
+                "{}: a statement failed, the item goes on without it (logged once): {error}\n  {text}",
+                self.id
+            );
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Rotation: where a file went when its path leads elsewhere, generations nobody saw, copies made
+//! before a truncation.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+
+use super::OnTruncate;
+use super::anchor::Fingerprint;
+use super::content::{Content, Inode, Look};
+use super::engine::{Engine, Now};
+use super::entry::FileId;
+use super::finder::Scope;
+use super::ledger::Mark;
+use super::registry::Fate;
+use super::scan::{Arrival, holds_at};
+
+/// Endings of files that are compressed or still being made: never generations to read.
+const NOT_PLAIN: [&str; 8] = [".gz", ".tmp", ".zst", ".bz2", ".xz", ".lz4", ".zip", ".swp"];
+/// Bytes compared at both ends of a file and its supposed copy.
+const COMPARED: usize = 1024;
+/// Files that are gone and still remembered, in case they come back under another name.
+const REMEMBERED: usize = 512;
+
+impl Engine {
+    /// The path of a file does not lead to it any more: finds out where it is.
+    pub(super) fn displaced(&mut self, id: FileId, now: Now) {
+        self.registry.leave_path(id);
+        let Some(file) = self.registry.get_mut(id) else { return };
+        let place = match &file.content {
+            Some(content) => content.place(),
+            None => find_inode(&file.place, file.inode),
+        };
+        let file_is_closed = file.content.is_none();
+        let (restored, home) = (file.restored, file.home.clone());
+        let verified = !restored || place.as_ref().is_some_and(|place| self.verify(id, place));
+        if !verified && self.follow_copy(id, &home) {
+            return;
+        }
+        match place {
+            Some(place) if verified => {
+                // Rotated files are deleted soon: what is open can still be read then.
+                if file_is_closed && let Ok(content) = Content::open(&place, self.settings.compression) {
+                    self.keep_open(id, content);
+                }
+                self.registry.move_to(id, place);
+                if let Some(file) = self.registry.get_mut(id) {
+                    (file.fate, file.restored) = (Fate::Rotated, false);
+                }
+                self.save_identity(id);
+                self.queue(id);
+            }
+            // Truncated and rotated while the agent was away: what is in it now was never read.
+            Some(place) if place != home && is_generation(&home, &place) => {
+                self.vanish(id);
+                if let Ok(Some(look)) = Look::at(&place) {
+                    self.adopt(id, place, look, now);
+                }
+            }
+            _ => self.vanish(id),
+        }
+    }
+
+    /// Whether the file at `place` is known. An inode from a checkpoint may be another file's now.
+    fn knows(&self, inode: Inode, place: &Path) -> bool {
+        self.registry.with_inode(inode).is_some_and(|id| {
+            self.registry.get(id).is_some_and(|file| !file.restored || self.verify(id, place))
+        })
+    }
+
+    /// Whether what is at `place` is the restored file, grown.
+    fn verify(&self, id: FileId, place: &Path) -> bool {
+        let Some(file) = self.registry.get(id) else { return false };
+        let (fingerprint, next) = (file.fingerprint, file.next);
+        Content::open(place, self.settings.compression).is_ok_and(|mut content| {
+            content.head(self.settings.fingerprint_size).is_ok_and(|head| fingerprint.is_start_of(&head))
+                && holds_at(&mut content, next)
+        })
+    }
+
+    /// The file has no name any more. What is open is read to its end.
+    pub(super) fn vanish(&mut self, id: FileId) {
+        self.registry.leave_path(id);
+        self.registry.lose_place(id);
+        let Some(file) = self.registry.get_mut(id) else { return };
+        if file.fate == Fate::Gone {
+            return;
+        }
+        (file.fate, file.restored) = (Fate::Gone, false);
+        if file.content.is_none() {
+            let unread = file.seen.size.saturating_sub(file.next.offset);
+            if unread > 0 && file.copy_of.is_none() {
+                self.meters.lost.add(unread);
+                log::warn!("{} is gone with {unread} bytes unread", file.source.path);
+            }
+        }
+        self.gone.insert(id);
+        self.queue(id);
+        self.forget_oldest();
+    }
+
+    /// Files of the checkpoint that no path led to: rotated while the agent was away, or gone.
+    pub(super) fn locate_restored(&mut self, now: Now) {
+        let restored: Vec<FileId> =
+            self.registry.files.iter().filter(|(_, file)| file.restored).map(|(id, _)| *id).collect();
+        for id in restored {
+            self.displaced(id, now);
+        }
+    }
+
+    /// Starts to read generations of `path` that came and went unseen: files called like it with
+    /// something added that were written to since `previous` was looked at last. Returns the
+    /// newest of them.
+    pub(super) fn adopt_siblings(
+        &mut self,
+        previous: FileId,
+        path: &Path,
+        matched: &HashSet<&PathBuf>,
+        now: Now,
+    ) -> FileId {
+        let Some(file) = self.registry.get(previous) else { return previous };
+        let (since, home) = (file.seen.modified, file.home.clone());
+        let mut siblings: Vec<(PathBuf, Look)> = siblings_of(&home)
+            .into_iter()
+            .filter(|(sibling, look)| {
+                look.modified >= since
+                    && look.size > 0
+                    && !self.knows(look.inode, sibling)
+                    && !matched.contains(sibling)
+                    && !self.finder.excludes(&sibling.to_string_lossy())
+            })
+            .collect();
+        siblings.sort_by(|(a, a_look), (b, b_look)| (a_look.modified, a).cmp(&(b_look.modified, b)));
+        let mut newest = previous;
+        for (sibling, look) in siblings {
+            newest = self.adopt(newest, sibling, look, now).unwrap_or(newest);
+        }
+        self.registry.set_newest(path, newest);
+        newest
+    }
+
+    /// Reads a generation that came after `previous`, found under another name.
+    fn adopt(&mut self, previous: FileId, sibling: PathBuf, look: Look, now: Now) -> Option<FileId> {
+        let file = self.registry.get(previous)?;
+        let (path, home) = (file.path().to_owned(), file.home.clone());
+        let opened = Content::open(&sibling, self.settings.compression)
+            .and_then(|mut content| Ok((content.head(self.settings.fingerprint_size)?, content)));
+        let (head, content) = opened.map_err(|error| self.report(&sibling, &error)).ok()?;
+        let mut arrival = Arrival { home, ..Arrival::new(path, sibling, look, head, content) };
+        if self.original_of(&mut arrival).is_some() {
+            return None;
+        }
+        log::info!("reading {}, an unseen generation of {}", arrival.place.display(), arrival.path.display());
+        let id = self.begin_at(&arrival, Some(previous), Mark::default(), now);
+        if let Some(file) = self.registry.get_mut(id) {
+            file.after = Some(previous);
+        }
+        self.keep_open(id, arrival.content);
+        self.save_identity(id);
+        self.queue(id);
+        Some(id)
+    }
+
+    /// Looks for generations of paths that lead nowhere now, but did for a moment.
+    pub(super) fn adopt_orphans(&mut self, scope: &Scope, matched: &HashSet<&PathBuf>, now: Now) {
+        let orphans: Vec<(FileId, PathBuf)> = self
+            .registry
+            .files
+            .iter()
+            .filter(|(id, file)| {
+                file.fate != Fate::Current
+                    && self.registry.newest_at(file.path()) == Some(**id)
+                    && self.registry.at_path(file.path()).is_none()
+                    && file.home.parent().is_none_or(|directory| scope.includes(directory))
+            })
+            .map(|(id, file)| (*id, file.path().to_owned()))
+            .collect();
+        for (id, path) in orphans {
+            self.adopt_siblings(id, &path, matched, now);
+        }
+    }
+
+    /// What was read of a file is not in it any more: it was truncated, or rewritten.
+    pub(super) fn replaced(&mut self, id: FileId, now: Now) {
+        let Some(file) = self.registry.get_mut(id) else { return };
+        let (path, place, home) = (file.path().to_owned(), file.place.clone(), file.home.clone());
+        if self.settings.on_truncate == OnTruncate::Ignore {
+            let size =
+                file.content.as_ref().and_then(|content| content.look().ok()).map_or(0, |look| look.size);
+            if size > file.next.offset {
+                file.next.anchor = None;
+                self.queue(id);
+            }
+            return;
+        }
+        let fate = file.fate;
+        let reopened = self.close(id);
+        let Some((content, look)) =
+            reopened.and_then(|content| content.look().ok().map(|look| (content, look)))
+        else {
+            return;
+        };
+        log::info!("{} was truncated or rewritten: reading what is in it now", path.display());
+        if !self.follow_copy(id, &home) {
+            self.registry.lose_place(id);
+            if let Some(file) = self.registry.get_mut(id) {
+                // Nobody has what was not read before.
+                file.seen.size = file.next.offset;
+            }
+            self.vanish(id);
+        }
+        let mut arrival = Arrival { home, ..Arrival::new(path, place, look, Vec::new(), content) };
+        match arrival.content.head(self.settings.fingerprint_size) {
+            Ok(head) => (arrival.fingerprint, arrival.head) = (Fingerprint::of(&head), head),
+            Err(error) => return self.report(&arrival.path.clone(), &error),
+        }
+        let from_end = self.settings.on_truncate == OnTruncate::ReadNew;
+        let new = self.begin(arrival, Some(id), Some(id), None, from_end, now);
+        match fate {
+            Fate::Current => self.registry.found_first(new),
+            Fate::Rotated => {
+                if let Some(file) = self.registry.get_mut(new) {
+                    file.fate = Fate::Rotated;
+                }
+            }
+            // What is in it is read through the open descriptor.
+            Fate::Gone => self.vanish(new),
+        }
+    }
+
+    /// Looks for the copy that was made of a file before it was truncated, and goes on there.
+    fn follow_copy(&mut self, id: FileId, home: &Path) -> bool {
+        let Some(file) = self.registry.get(id) else { return false };
+        let (fingerprint, next) = (file.fingerprint, file.next);
+        if fingerprint.len == 0 {
+            return false;
+        }
+        for (sibling, look) in siblings_of(home) {
+            let known = self.registry.with_inode(look.inode);
+            let waiting = known
+                .is_none_or(|other| self.registry.get(other).is_some_and(|file| file.copy_of == Some(id)));
+            if !waiting || look.size < next.offset {
+                continue;
+            }
+            let Ok(mut content) = Content::open(&sibling, self.settings.compression) else { continue };
+            let head = content.head(self.settings.fingerprint_size).unwrap_or_default();
+            if !fingerprint.is_start_of(&head) || !holds_at(&mut content, next) {
+                continue;
+            }
+            let mut found_at = None;
+            if let Some(copy) = known {
+                found_at = self.registry.get(copy).map(|copy| copy.path().to_owned());
+                self.forget(copy);
+            }
+            self.registry.change_inode(id, look.inode);
+            self.registry.move_to(id, sibling);
+            self.registry.leave_path(id);
+            if let Some(file) = self.registry.get_mut(id) {
+                (file.seen, file.restored) = (look, false);
+                file.fate = if found_at.is_some() { Fate::Current } else { Fate::Rotated };
+            }
+            if let Some(path) = found_at {
+                self.registry.found_at(id, &path);
+            }
+            self.keep_open(id, content);
+            self.save_identity(id);
+            self.queue(id);
+            return true;
+        }
+        false
+    }
+
+    /// The file that a new one is the copy of, as made before a truncation.
+    pub(super) fn original_of(&mut self, arrival: &mut Arrival) -> Option<FileId> {
+        let directory = arrival.place.parent()?.to_owned();
+        let name = arrival.place.file_name()?.to_string_lossy().into_owned();
+        let round = self.round;
+        if round == 1 {
+            return None;
+        }
+        let related: Vec<FileId> = self
+            .registry
+            .files
+            .iter()
+            .filter(|(_, file)| {
+                file.fate == Fate::Current
+                    && file.first_round < round
+                    && file.copy_of.is_none()
+                    && file.inode != arrival.look.inode
+                    && file.place.parent() == Some(&directory)
+                    && stem(&file.place).is_some_and(|stem| name.starts_with(&stem))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        let compression = self.settings.compression;
+        let original = related.into_iter().find(|id| {
+            let Some(file) = self.registry.get(*id) else { return false };
+            // What was read of the original is in the copy, even if it is not in the original any more.
+            file.next.offset > 0 && self.is_same(*id, arrival)
+                || Content::open(&file.place, compression).is_ok_and(|mut original| {
+                    begin_alike(&mut original, &mut arrival.content).unwrap_or(false)
+                })
+        })?;
+        self.queue(original);
+        Some(original)
+    }
+
+    /// A copy that was waiting has changed: if it is no copy any more it is a file of its own.
+    pub(super) fn copy_changed(&mut self, id: FileId, original: FileId) {
+        let compression = self.settings.compression;
+        let open = |file: Option<&super::registry::Tracked>| Content::open(&file?.place, compression).ok();
+        let (original, copy) = (open(self.registry.get(original)), open(self.registry.get(id)));
+        let still = match (original, copy) {
+            (Some(mut original), Some(mut copy)) => begin_alike(&mut original, &mut copy).unwrap_or(false),
+            _ => false,
+        };
+        if !still && let Some(file) = self.registry.get_mut(id) {
+            file.copy_of = None;
+            self.queue(id);
+        }
+    }
+
+    /// Forgets a file and everything about it.
+    fn forget(&mut self, id: FileId) {
+        self.registry.remove(id);
+        self.ledger.forget(id);
+        self.checkpoint.forget(id);
+        self.chain.forget(id);
+        self.gone.remove(&id);
+    }
+
+    /// Keeps the number of remembered files bounded.
+    fn forget_oldest(&mut self) {
+        let limit = REMEMBERED + self.settings.remembered_polls as usize * 64;
+        let mut finished: Vec<FileId> = self
+            .registry
+            .files
+            .iter()
+            .filter(|(id, file)| file.fate == Fate::Gone && !self.gone.contains(id))
+            .map(|(id, _)| *id)
+            .collect();
+        if finished.len() > limit {
+            finished.sort_unstable();
+            finished.truncate(finished.len() - limit);
+            for id in finished {
+                self.forget(id);
+            }
+        }
+    }
+}
+
+/// Plain files in the same directory whose names are that of `home` with something added.
+fn siblings_of(home: &Path) -> Vec<(PathBuf, Look)> {
+    let Some(Ok(items)) = home.parent().map(std::fs::read_dir) else { return Vec::new() };
+    items
+        .flatten()
+        .filter(|item| is_generation(home, &item.path()) && item.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|item| Some((item.path(), Look::at(&item.path()).ok()??)))
+        .collect()
+}
+
+/// Whether a file is called like `home` with something added that does not mean compression.
+fn is_generation(home: &Path, other: &Path) -> bool {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (home, other) = (name(home), name(other));
+    other.strip_prefix(&home).is_some_and(|added| added.starts_with(['.', '-']))
+        && !NOT_PLAIN.iter().any(|ending| other.ends_with(ending))
+}
+
+/// The file with that inode in the directory of `place`, whatever it is called now.
+fn find_inode(place: &Path, inode: Inode) -> Option<PathBuf> {
+    let is_it = |path: &Path| Look::at(path).ok().flatten().is_some_and(|look| look.inode == inode);
+    if is_it(place) {
+        return Some(place.to_owned());
+    }
+    let items = std::fs::read_dir(place.parent()?).ok()?;
+    items.flatten().filter(|item| item.ino() == inode.number).map(|item| item.path()).find(|path| is_it(path))
+}
+
+/// The file's name up to its first dot.
+fn stem(place: &Path) -> Option<String> {
+    let name = place.file_name()?.to_string_lossy();
+    let stem = name.split('.').next().filter(|stem| !stem.is_empty())?;
+    Some(stem.to_owned())
+}
+
+/// Whether one file is the beginning of the other, as far as both ends of the shorter one show.
+fn begin_alike(one: &mut Content, other: &mut Content) -> io::Result<bool> {
+    let len = one.len()?.min(other.len()?);
+    if len == 0 {
+        return Ok(false);
+    }
+    let part = len.min(COMPARED as u64) as usize;
+    let (mut a, mut b) = (vec![0; part], vec![0; part]);
+    for offset in [0, len - part as u64] {
+        one.read_at(offset, &mut a)?;
+        other.read_at(offset, &mut b)?;
+        if a != b {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

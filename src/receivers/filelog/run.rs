@@ -1,0 +1,339 @@
+//! The receiver's thread: waits for the kernel, acknowledgements and timers, and lets the engine
+//! work.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver as Channel, Sender, unbounded};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use crate::component::{Context, Receiver, RunError, Storage};
+use crate::pipeline::{Ack, Batch, Data, Lane, Outcome, Output, Outputs, Rejected, Stop};
+use crate::telemetry::ComponentState;
+
+use super::checkpoint::Checkpoint;
+use super::engine::{Engine, Now, Outlet};
+use super::finder::Scope;
+use super::plan::{Settings, lane_of};
+use super::scan::wall_clock;
+use super::watch::{Changes, Watcher};
+
+/// Between two passes over changed files, so that busy writers do not wake the thread per line.
+const BREATH: Duration = Duration::from_millis(20);
+/// Stat sweeps when the kernel reports all changes: a safety net.
+const SWEEP: Duration = Duration::from_secs(30);
+/// How often offsets are written.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+/// How often a request to stop is looked for.
+const STOP_CHECK: Duration = Duration::from_millis(200);
+/// How long the thread waits for acknowledgements after the request to stop.
+const LAST_ACKS: Duration = Duration::from_millis(500);
+
+/// The receiver, built.
+pub struct FilelogReceiver {
+    pub settings: Arc<Settings>,
+    pub storage: Option<Arc<dyn Storage>>,
+    pub context: Context,
+}
+
+/// Where acknowledgements arrive: a channel, and a descriptor that wakes the thread.
+struct Acks {
+    sender: Sender<(u64, Outcome)>,
+    wake: OwnedFd,
+    /// After the thread has ended: what acknowledgements still change.
+    late: Mutex<Option<Late>>,
+}
+
+/// What is left of an engine when its thread has ended: offsets to commit.
+struct Late {
+    engine: Engine,
+}
+
+impl Receiver for FilelogReceiver {
+    fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
+        self.run_with(Watcher::new(), outputs, stop)
+    }
+}
+
+impl FilelogReceiver {
+    /// Runs with a watcher that may see nothing.
+    pub fn run_with(&self, watcher: Watcher, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
+        let Some(output) = outputs.logs else { return Ok(()) };
+        let checkpoint = self.checkpoint();
+        let id = self.context.id.to_string();
+        let engine = Engine::new(Arc::clone(&self.settings), checkpoint, &self.context.telemetry, &id);
+        let (sender, acks) = unbounded();
+        let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+            .map_err(|error| RunError(format!("no eventfd: {error}")))?;
+        let port = Arc::new(Acks { sender, wake, late: Mutex::new(None) });
+        self.context.status.set(ComponentState::Running, "");
+        let outlet =
+            Pipe { output, port: Arc::clone(&port), lane: lane_of(&self.context), stop: stop.clone() };
+        let work = Work {
+            settings: Arc::clone(&self.settings),
+            engine,
+            watcher,
+            acks,
+            port,
+            outlet,
+            stop,
+            next_sweep: Instant::now(),
+            next_checkpoint: Instant::now() + CHECKPOINT,
+            keeps: self.storage.is_some(),
+            swept: false,
+            missed: false,
+        };
+        work.run();
+        self.context.status.set(ComponentState::Stopped, "");
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let Some(storage) = &self.storage else { return Checkpoint::default() };
+        let id = &self.context.id;
+        let loaded = storage
+            .client(&format!("receiver_{}_{}", id.kind, id.name.as_deref().unwrap_or_default()))
+            .and_then(Checkpoint::load);
+        loaded.unwrap_or_else(|error| {
+            log::warn!("filelog: no offsets are kept ({error}): lines may be sent twice after a restart");
+            Checkpoint::default()
+        })
+    }
+}
+
+struct Work {
+    settings: Arc<Settings>,
+    engine: Engine,
+    watcher: Watcher,
+    acks: Channel<(u64, Outcome)>,
+    port: Arc<Acks>,
+    outlet: Pipe,
+    stop: Stop,
+    next_sweep: Instant,
+    next_checkpoint: Instant,
+    keeps: bool,
+    /// Everything was looked at once.
+    swept: bool,
+    /// Something happened during a sweep: it is due again.
+    missed: bool,
+}
+
+impl Work {
+    fn run(mut self) {
+        while !self.stop.is_raised() {
+            self.settle();
+            self.look();
+            let worked = self.read();
+            let now = now();
+            if now.instant >= self.next_checkpoint {
+                self.engine.checkpoint.save();
+                self.next_checkpoint = now.instant + CHECKPOINT;
+            }
+            if self.engine.can_read(now) {
+                continue;
+            }
+            if worked {
+                self.wait(now.instant + BREATH, false);
+            }
+            self.wait(self.wake_at(now), true);
+        }
+        self.end();
+    }
+
+    /// Scans what has changed, or everything when that is due.
+    fn look(&mut self) {
+        let changes = self.watcher.take();
+        let now = now();
+        let sweep = std::mem::take(&mut self.missed) || changes.overflow || now.instant >= self.next_sweep;
+        if sweep || !changes.directories.is_empty() {
+            let scope = if sweep { Scope::All } else { Scope::Directories(changes.directories) };
+            let watcher = &mut self.watcher;
+            self.engine.scan(&scope, now, &mut |directory| watcher.watch(directory));
+        }
+        let mut files = changes.files;
+        if sweep {
+            let unread = self.engine.take_unread();
+            if self.swept && !changes.overflow && !self.watcher.is_blind() {
+                let late = self.check_watcher(&unread, &files);
+                self.missed = late.overflow || !late.directories.is_empty();
+                files.extend(late.files);
+            }
+            self.swept = true;
+            let seldom = SWEEP.max(self.settings.poll_interval);
+            let period = if self.watcher.is_blind() { self.settings.poll_interval } else { seldom };
+            self.next_sweep = now.instant + period;
+        }
+        for file in files {
+            self.engine.written(&file, now);
+        }
+    }
+
+    /// Compares what a sweep has found with what the kernel reported: where it reports nothing,
+    /// looking is the only way. Returns what happened during the sweep.
+    fn check_watcher(&mut self, unread: &[PathBuf], reported: &HashSet<PathBuf>) -> Changes {
+        let late = self.watcher.take();
+        let is_known = |file: &PathBuf| {
+            let moved = file.parent().is_some_and(|directory| late.directories.contains(directory));
+            reported.contains(file) || late.files.contains(file) || moved || late.overflow
+        };
+        if let Some(silent) = unread.iter().find(|file| !is_known(file)) {
+            log::warn!(
+                "filelog: the kernel did not report that {} was written to: files are looked at every \
+                 poll_interval",
+                silent.display()
+            );
+            self.watcher.distrust();
+        }
+        late
+    }
+
+    /// Reads until nothing is left to read, or something else wants attention.
+    fn read(&mut self) -> bool {
+        let mut worked = false;
+        let started = Instant::now();
+        while self.engine.can_read(now()) && !self.stop.is_raised() && started.elapsed() < BREATH * 5 {
+            self.engine.turn(now(), &mut self.outlet);
+            self.settle();
+            worked = true;
+        }
+        self.engine.tick(now());
+        self.engine.flush(&mut self.outlet);
+        worked
+    }
+
+    fn settle(&mut self) {
+        while let Ok((number, outcome)) = self.acks.try_recv() {
+            self.engine.settle(number, outcome, now());
+        }
+    }
+
+    fn wake_at(&self, now: Now) -> Instant {
+        let checkpoint = self.engine.checkpoint.is_changed().then_some(self.next_checkpoint);
+        [Some(self.next_sweep), self.engine.deadline(), checkpoint]
+            .into_iter()
+            .flatten()
+            .fold(now.instant + STOP_CHECK, Instant::min)
+    }
+
+    /// Waits for the kernel, an acknowledgement or the time.
+    fn wait(&self, until: Instant, for_files: bool) {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        let mut fds = vec![PollFd::from_borrowed_fd(self.port.wake.as_fd(), PollFlags::IN)];
+        if for_files && let Some(fd) = self.watcher.fd() {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        // An interrupted wait is a short one.
+        let _ = poll(&mut fds, Some(&timeout));
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.port.wake, &mut count);
+    }
+
+    /// Sends what can be sent, waits for acknowledgements a little, and leaves the rest to whoever
+    /// settles them.
+    fn end(mut self) {
+        if !self.keeps {
+            self.engine.release_held(now(), &mut self.outlet);
+        }
+        self.engine.flush(&mut self.outlet);
+        let deadline = Instant::now() + LAST_ACKS;
+        while !self.engine.is_settled() && Instant::now() < deadline {
+            self.wait(deadline, false);
+            self.settle();
+        }
+        self.engine.checkpoint.save();
+        if self.keeps && !self.engine.is_settled() {
+            let port = Arc::clone(&self.port);
+            let mut late = port.late.lock().unwrap_or_else(PoisonError::into_inner);
+            self.settle();
+            self.engine.checkpoint.save();
+            *late = Some(Late { engine: self.engine });
+        }
+    }
+}
+
+impl Acks {
+    fn notify(&self, number: u64, outcome: Outcome) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(late) = &mut *late {
+            // The agent stops and the thread has gone: the offset is saved before the last batch
+            // counts as settled.
+            late.engine.settle(number, outcome, now());
+            late.engine.checkpoint.save();
+        } else {
+            // The thread may just be ending: then nobody needs to know.
+            let _ = self.sender.send((number, outcome));
+            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+/// Sends batches to the pipelines.
+struct Pipe {
+    output: Output,
+    port: Arc<Acks>,
+    lane: Lane,
+    stop: Stop,
+}
+
+impl Outlet for Pipe {
+    fn send(&mut self, data: Data, number: u64) -> bool {
+        let port = Arc::clone(&self.port);
+        let ack = Ack::new(move |outcome| port.notify(number, outcome));
+        let mut batch = Batch::new(data, ack).in_lane(Some(self.lane));
+        let mut pause = Duration::from_millis(1);
+        loop {
+            batch = match self.output.try_send(batch) {
+                Ok(()) => return true,
+                Err(Rejected::Stopped(batch)) => {
+                    batch.ack.settle(Outcome::Refused);
+                    return false;
+                }
+                Err(Rejected::Full(batch)) => batch,
+            };
+            // Back-pressure: the pipeline has no room. Reading waits, not longer than the agent runs.
+            if self.stop.wait(pause) {
+                return match self.output.try_send(batch) {
+                    Ok(()) => true,
+                    Err(rejected) => {
+                        rejected.refuse();
+                        false
+                    }
+                };
+            }
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+}
+
+fn now() -> Now {
+    Now { instant: Instant::now(), wall: wall_clock() }
+}
+
+impl Engine {
+    /// A file at that place was written to.
+    pub fn written(&mut self, place: &Path, now: Now) {
+        if let Some(id) = self.registry.at_place(place) {
+            self.notice(id, now);
+        }
+    }
+
+    /// Files that the last scan found unread bytes in, which nobody had said before.
+    pub fn take_unread(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Everything sent was acknowledged.
+    pub fn is_settled(&self) -> bool {
+        self.ledger.is_empty()
+    }
+
+    /// Hands on what operators hold back: nobody will read it again.
+    pub fn release_held(&mut self, now: Now, outlet: &mut dyn Outlet) {
+        self.chain.flush(now.instant, &mut self.outbox);
+        self.flush(outlet);
+    }
+}

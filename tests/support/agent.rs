@@ -1,0 +1,137 @@
+//! The real binary as a child process.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take that normally takes milliseconds.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `kmagent run`; killed when dropped.
+pub struct Agent {
+    child: Child,
+    health: u16,
+    log: PathBuf,
+    started: Instant,
+}
+
+impl Agent {
+    /// Starts the agent with `config` plus a `health_check` extension of the test's own; a `config`
+    /// that lists extensions lists that too. `dir` takes the files.
+    pub fn start(dir: &Path, config: &str) -> Self {
+        Self::start_with(dir, config, &[])
+    }
+
+    /// [`Agent::start`] with further `--config` arguments.
+    pub fn start_with(dir: &Path, config: &str, more: &[&str]) -> Self {
+        let health = free_port();
+        let listed =
+            if config.contains("extensions: [") { "" } else { "service: { extensions: [health_check] }" };
+        let own =
+            format!("extensions: {{ health_check: {{ endpoint: \"127.0.0.1:{health}\" }} }}\n{listed}\n");
+        let log = dir.join("agent.log");
+        let file = dir.join("agent.yaml");
+        std::fs::write(&file, config).unwrap();
+        let started = Instant::now();
+        let child = command()
+            .args(["run", "--config"])
+            .arg(&file)
+            .args(["--config", &format!("yaml:{own}")])
+            .args(more.iter().flat_map(|argument| ["--config", argument]))
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, health, log, started }
+    }
+
+    /// Waits until `/readyz` answers 200, and returns how long that took from the start.
+    pub fn wait_ready(&mut self) -> Duration {
+        wait_for("the agent to be ready", || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the agent ended with {status}:\n{}", self.log());
+            }
+            get(self.health, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
+        self.started.elapsed()
+    }
+
+    /// Status and body of a health endpoint.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        get(self.health, path)
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGTERM, then waits for the end: exit status and how long it took.
+    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+        let started = Instant::now();
+        self.signal(rustix::process::Signal::TERM);
+        let status = self.wait();
+        (status, started.elapsed())
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_for("the agent to end", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// The binary with an environment of its own.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kmagent"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// Polls until `done`, and fails the test when that takes too long.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Some((status, body))
+}

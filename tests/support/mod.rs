@@ -1,0 +1,7 @@
+//! What several tests need: a backend, certificates, batches.
+
+pub mod agent;
+pub mod certs;
+pub mod data;
+pub mod kube;
+pub mod sink;
