@@ -21,6 +21,8 @@ use super::value::{List, Value};
 pub(super) enum Code {
     Constant(Constant),
     Root(Root),
+    /// Fields below the body, the attributes or the resource: what conditions mostly look at.
+    Path(Root, Box<[Str]>),
     /// A `let`, by its place from the outermost.
     Variable(usize),
     Pointer(Pointer),
@@ -212,6 +214,23 @@ impl Constant {
 }
 
 impl Code {
+    /// Access by steps; plain fields of a part of the record become a path.
+    pub fn access(base: Self, steps: Vec<(StepCode, bool)>) -> Self {
+        let is_field = |(step, optional): &(StepCode, bool)| matches!(step, StepCode::Field(_)) && !optional;
+        match base {
+            Self::Root(root @ (Root::Body | Root::Attributes | Root::Resource))
+                if steps.iter().all(is_field) =>
+            {
+                let keys = steps.into_iter().filter_map(|(step, _)| match step {
+                    StepCode::Field(key) => Some(key),
+                    _ => None,
+                });
+                Self::Path(root, keys.collect())
+            }
+            base => Self::Access(Box::new(base), steps.into()),
+        }
+    }
+
     pub fn negated(self) -> Self {
         match self {
             Self::Equal(pair, negated) => Self::Equal(pair, !negated),

@@ -307,7 +307,7 @@ impl Compiler {
         if codes.is_empty() {
             return Ok((base, kind));
         }
-        Ok((Code::Access(Box::new(base), codes.into()), if optional { Type::Any } else { kind }))
+        Ok((Code::access(base, codes), if optional { Type::Any } else { kind }))
     }
 
     fn step(&mut self, step: &Step, of: Type) -> Result<(StepCode, Type), Mistake> {

@@ -10,7 +10,9 @@ use super::builtins::{
 use super::code::{Code, Each, Order, Root, StepCode, Test};
 use super::environment::Environment;
 use super::error::EvalError;
-use super::value::{List, Map, Text, Value};
+use super::types::Type;
+use super::value::{List, Map, Text, Value, find};
+use crate::otlp::{AnyValue, Str};
 
 /// Elements visited and bytes produced for one record. Far above any sensible use, about a second
 /// of work at worst.
@@ -84,6 +86,7 @@ impl<'a> Frame<'a> {
         Ok(match code {
             Code::Constant(constant) => constant.value(),
             Code::Root(root) => self.root(*root),
+            Code::Path(root, keys) => self.path(*root, keys)?.map_or(Value::Nil, Value::from),
             Code::Variable(slot) => self.variables[*slot].clone(),
             Code::Pointer(pointer) => self.pointer(*pointer),
             Code::List(items) => {
@@ -225,7 +228,30 @@ impl<'a> Frame<'a> {
     }
 
     fn is_nil(&mut self, code: &'a Code) -> Result<bool> {
-        Ok(self.eval(code)?.is_nil())
+        match code {
+            Code::Path(root, keys) => Ok(self.path(*root, keys)?.is_none_or(AnyValue::is_empty)),
+            code => Ok(self.eval(code)?.is_nil()),
+        }
+    }
+
+    /// The value at the end of a path, `None` when the last key is missing.
+    fn path(&self, root: Root, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
+        let record = self.environment;
+        let (mut value, keys) = match (root, keys.split_first()) {
+            (Root::Attributes, Some((first, rest))) => (find(record.attributes(), first), rest),
+            (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
+            _ => (Some(record.body()), keys),
+        };
+        for key in keys {
+            value = match value {
+                Some(AnyValue::Map(entries)) => find(entries, key),
+                other => {
+                    let from = other.map_or(Type::Nil, |value| Value::from(value).kind());
+                    return Err(EvalError::Fetch { key: key.clone(), from });
+                }
+            };
+        }
+        Ok(value)
     }
 
     fn access(&mut self, base: &'a Code, steps: &'a [(StepCode, bool)]) -> Result<Value<'a>> {

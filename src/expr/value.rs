@@ -99,9 +99,7 @@ impl<'a> List<'a> {
 impl<'a> Map<'a> {
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         match self {
-            Self::Borrowed(entries) => {
-                entries.iter().find(|entry| entry.key == key).map(|entry| Value::from(&entry.value))
-            }
+            Self::Borrowed(entries) => find(entries, key).map(Value::from),
             Self::Computed(entries) => {
                 entries.iter().find(|(name, _)| name.as_str() == key).map(|(_, value)| value.clone())
             }
@@ -127,6 +125,18 @@ impl<'a> Map<'a> {
             Self::Computed(entries) => entries[index].clone(),
         })
     }
+}
+
+/// The value of a key. Keys differ mostly in their length or their first character: only what
+/// agrees in both is compared as a whole.
+#[inline]
+pub(super) fn find<'a>(entries: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    let key = key.as_bytes();
+    let same = |entry: &&KeyValue| {
+        let name = entry.key.as_bytes();
+        name.len() == key.len() && name.first() == key.first() && name == key
+    };
+    entries.iter().find(same).map(|entry| &entry.value)
 }
 
 impl<'a> From<&'a AnyValue> for Value<'a> {

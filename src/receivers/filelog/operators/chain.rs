@@ -143,13 +143,16 @@ impl Chain {
                 sink.accept(entry);
                 return;
             };
-            let mut emitted = self.spare.pop().unwrap_or_default();
             let done = match step.condition.as_deref().map_or(Ok(true), |condition| condition.test(&entry)) {
-                Ok(true) => step.operator.process(&mut entry, &mut Emitter::new(&mut emitted, now)),
+                Ok(true) => {
+                    let mut emitted = self.spare.pop().unwrap_or_default();
+                    let done = step.operator.process(&mut entry, &mut Emitter::new(&mut emitted, now));
+                    self.forward(at, emitted, now, sink);
+                    done
+                }
                 Ok(false) => Ok(Verdict::Pass),
                 Err(error) => Err(expression::problem(&error)),
             };
-            self.forward(at, emitted, now, sink);
             let verdict = done.unwrap_or_else(|problem| self.fail(at, problem));
             let step = &self.steps[at];
             let outputs = match verdict {
