@@ -26,19 +26,13 @@ impl Batch {
         Self { entry, text: None, entries: 1, matched, due }
     }
 
-    /// Adds an entry. Returns false when it had no text to add, which is lost then.
-    pub fn add(&mut self, mut entry: Entry, field: &Field, with: &str, base: Base) -> bool {
+    /// Adds an entry with its text, which `field` is known to hold.
+    pub fn add(&mut self, mut entry: Entry, field: &Field, with: &str, base: Base) {
         let text = self.text.get_or_insert_with(|| take_text(&mut self.entry, field));
-        let added = match field.get(&entry) {
-            Some(AnyValue::String(more)) => {
-                if !text.is_empty() {
-                    text.push_str(with);
-                }
-                text.push_str(more);
-                true
-            }
-            _ => false,
-        };
+        if !text.is_empty() {
+            text.push_str(with);
+        }
+        text.push_str(field.get(&entry).and_then(AnyValue::as_str).unwrap_or_default());
         self.entries += 1;
         match base {
             Base::Oldest => self.entry.absorb_origin(&entry),
@@ -47,7 +41,6 @@ impl Batch {
                 self.entry = entry;
             }
         }
-        added
     }
 
     /// Bytes of the combined text.

@@ -78,35 +78,31 @@ impl Recombine {
     }
 
     /// Adds the entry to its source's batch; true when that must be handed on now.
-    fn add(
-        &mut self,
-        place: usize,
-        entry: Entry,
-        matched: bool,
-        out: &mut Emitter<'_>,
-    ) -> Result<bool, Problem> {
+    fn add(&mut self, place: usize, entry: Entry, matched: bool, out: &mut Emitter<'_>) -> bool {
         let settings = &self.settings;
-        let mut added = true;
         match &mut self.sources[place].batch {
             Some(batch) => {
-                added = batch.add(entry, &settings.field, &settings.with, settings.base);
+                batch.add(entry, &settings.field, &settings.with, settings.base);
                 batch.matched |= matched;
             }
             None => self.start(place, entry, matched, out),
         }
         let settings = &self.settings;
-        let full = self.sources[place].batch.as_ref().is_some_and(|batch| {
+        self.sources[place].batch.as_ref().is_some_and(|batch| {
             batch.entries >= settings.max_entries
                 || settings.max_bytes < usize::MAX && batch.len(&settings.field) > settings.max_bytes
                 || !batch.matched && batch.entries >= settings.max_unmatched
-        });
-        if added { Ok(full) } else { Err("combine_field is missing or no string: its text is lost".into()) }
+        })
     }
 }
 
 impl Operator for Recombine {
     fn process(&mut self, entry: &mut Entry, out: &mut Emitter<'_>) -> Result<Verdict, Problem> {
         let matched = self.settings.program.test(entry).map_err(|error| problem(&error))?;
+        // Nothing can be joined to it or it to anything: it goes its way alone, with its value.
+        if !matches!(self.settings.field.get(entry), Some(AnyValue::String(_))) {
+            return Err("combine_field is missing or no string".into());
+        }
         let place = self.place(entry);
         let entry = std::mem::take(entry);
         let full = match self.settings.mark {
@@ -116,13 +112,8 @@ impl Operator for Recombine {
                 }
                 self.add(place, entry, matched, out)
             }
-            Mark::Last => self.add(place, entry, matched, out).map(|full| full || matched),
+            Mark::Last => self.add(place, entry, matched, out) || matched,
         };
-        // An entry without text is part of the batch all the same, and taken.
-        let full = full.unwrap_or_else(|problem| {
-            log::debug!("recombine: {problem}");
-            false
-        });
         if full && let Some(combined) = self.take(place) {
             out.emit(combined);
         }

@@ -117,15 +117,17 @@ fn what_is_held_is_known_and_read_again_after_a_rewind() {
 }
 
 #[test]
-fn an_entry_without_text_is_counted_but_adds_none() {
+fn an_entry_without_text_goes_its_way_alone() {
     let file = source("/a.log", 1);
     let mut number = from(&file, 1, "");
     number.body = AnyValue::Int(5);
-    let out = run(
-        &mut chain("[{type: recombine, combine_field: body, is_first_entry: 'body == \"A\"'}]"),
-        vec![from(&file, 0, "A"), number, from(&file, 2, "c")],
-    );
-    assert_eq!(bodies(&out), ["A\nc"]);
+    let out = run(&mut recombine(LAST), vec![from(&file, 0, "a"), number, from(&file, 2, "c")]);
+    // The expression cannot judge it either: it goes by on_error, before what is held.
+    assert_eq!(bodies(&out), ["?", "a\nc"]);
+    assert_eq!(out[0].body, AnyValue::Int(5));
+    let keys = "[{type: recombine, combine_field: attributes.text, is_first_entry: 'false'}]";
+    let out = run(&mut chain(keys), vec![line("no text")]);
+    assert_eq!(bodies(&out), ["no text"]);
 }
 
 #[test]

@@ -27,10 +27,15 @@ fn stock_chain() -> Chain {
     plan.unwrap_or_else(|| panic!("{}", found.join("\n"))).build()
 }
 
+/// The files that the stock `include` finds.
 fn files(at: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(at).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "log") {
+            found.push(path);
+        }
     }
 }
 
