@@ -179,12 +179,12 @@ fn idle(bencher: Bencher, files: usize) {
     let directory = tempfile::tempdir().unwrap();
     write_logs(directory.path(), files);
     bencher.bench_local(|| {
-        let watch = Duration::from_secs(20);
+        let watch = Duration::from_mins(1);
         let running =
             start(directory.path(), "operators: [{type: container}]\nmax_concurrent_files: 4096", false);
         running.wait_for_all();
-        // Directories that have just changed are listed once more.
-        std::thread::sleep(Duration::from_secs(15));
+        // Directories that have just changed are listed once more, at the next sweep.
+        std::thread::sleep(Duration::from_secs(35));
         let before = cpu_time(ClockId::ProcessCPUTime);
         std::thread::sleep(watch);
         let spent = cpu_time(ClockId::ProcessCPUTime).saturating_sub(before);
