@@ -51,3 +51,6 @@ pub static TYPES: &[&ProcessorType] = &[
     &span::TYPE,
     &transform::TYPE,
 ];
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,10 @@
-//! Regular expressions from the configuration.
+//! Regular expressions from the configuration, with the meaning they have in Go.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-/// Compiles a pattern; the message of a bad one shows where it is wrong.
+/// Compiles a pattern; the message of a bad one says what is wrong with it.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .build()
-        .map_err(|error| format!("regular expression does not compile: {error}"))
+    crate::expr::pattern::compile(pattern).map_err(|error| error.to_string())
 }
 
 /// Compiles each of a list; errors carry the place in the list.

@@ -108,7 +108,7 @@ fn a_bad_action_is_refused_with_the_reason() {
         ("{key: a, action: upsert, value: 1, pattern: x}", "pattern: is not used"),
         ("{key: a, action: delete, value: 1}", "value: is not used"),
         ("{action: delete}", "needs \"key\" or \"pattern\""),
-        ("{action: delete, pattern: '('}", "does not compile"),
+        ("{action: delete, pattern: '('}", "bad regular expression"),
         ("{key: a, action: extract}", "pattern: is required"),
         ("{key: a, action: extract, pattern: '.*'}", "no named group"),
         ("{key: a, action: extract, pattern: '(?P<a>.)(.)'}", "group without a name"),

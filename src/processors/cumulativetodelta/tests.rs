@@ -273,7 +273,7 @@ fn bad_selections_are_refused_and_the_stock_one_is_not() {
         ("{include: {metrics: [a]}}", "include::match_type: must be set"),
         ("{exclude: {match_type: strict}}", "exclude::metrics: must be supplied"),
         ("{include: {match_type: glob, metrics: [a]}}", "\"glob\" is not known"),
-        ("{include: {match_type: regexp, metrics: ['(']}}", "include::metrics::0: regular expression"),
+        ("{include: {match_type: regexp, metrics: ['(']}}", "include::metrics::0: bad regular expression"),
         ("{include: {metric_types: [gauge]}}", "\"gauge\" is not known"),
         ("{initial_value: maybe}", "maybe"),
     ] {

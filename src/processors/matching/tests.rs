@@ -119,7 +119,7 @@ fn properties_that_cannot_work_are_refused() {
         ("{match_type: glob, span_names: [a]}", Signal::Traces, "\"glob\" is not known"),
         ("{match_type: strict}", Signal::Traces, "at least one of \"services\""),
         ("{match_type: strict, span_names: [a]}", Signal::Logs, "cannot be used in a pipeline of logs"),
-        ("{match_type: regexp, log_bodies: ['(']}", Signal::Logs, "does not compile"),
+        ("{match_type: regexp, log_bodies: ['(']}", Signal::Logs, "bad regular expression"),
         ("{match_type: regexp, attributes: [{key: a, value: 1}]}", Signal::Logs, "must be text"),
         ("{match_type: strict, attributes: [{value: 1}]}", Signal::Logs, "must not be empty"),
     ] {

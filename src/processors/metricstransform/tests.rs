@@ -333,7 +333,7 @@ fn bad_transforms_are_refused_with_their_place() {
         ),
         ("{include: a, action: combine}", "new_name"),
         ("{include: a, action: group}", "group_resource_labels"),
-        ("{include: '(', match_type: regexp, action: update}", "transforms::0::include: regular"),
+        ("{include: '(', match_type: regexp, action: update}", "transforms::0::include: bad regular"),
         ("{include: a, match_type: glob, action: update}", "\"glob\" is not known"),
         ("{include: a, action: combine, new_name: b, submatch_case: title}", "\"title\" is not known"),
         (

@@ -160,7 +160,7 @@ fn metrics_exemplar(filtered_attributes: Vec<KeyValue>) -> crate::otlp::metrics:
 #[test]
 fn bad_settings_are_refused() {
     for (yaml, want) in [
-        ("{blocked_values: [a, '(']}", "blocked_values::1: regular expression"),
+        ("{blocked_values: [a, '(']}", "blocked_values::1: bad regular expression"),
         ("{hash_function: crc}", "\"crc\" is not known"),
         ("{summary: loud}", "\"loud\" is not known"),
         ("{url_sanitizer: {enabled: true}}", "url_sanitizer: is not built yet"),

@@ -432,7 +432,7 @@ fn bad_settings_are_refused_and_the_stock_ones_are_not() {
         ("{detectors: [k8snode]}", "not built yet"),
         ("{system: {hostname_sources: [magic]}}", "invalid hostname source \"magic\""),
         ("{system: {resource_attributes: {host.nam: {enabled: true}}}}", "is no attribute of this detector"),
-        ("{ec2: {tags: ['(']}}", "does not compile"),
+        ("{ec2: {tags: ['(']}}", "bad regular expression"),
     ] {
         let found = issues::<ResourceDetectionConfig>(yaml);
         assert!(found.contains(want), "{yaml}: {found}");

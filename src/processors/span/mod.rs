@@ -281,7 +281,7 @@ mod tests {
         for (yaml, want) in [
             ("{}", "either \"from_attributes\" or \"to_attributes\""),
             ("{name: {to_attributes: {}}}", "at least one rule"),
-            ("{name: {to_attributes: {rules: ['(']}}}", "rules::0: regular expression"),
+            ("{name: {to_attributes: {rules: ['(']}}}", "rules::0: bad regular expression"),
             ("{name: {to_attributes: {rules: ['a(.)']}}}", "no named group"),
             ("{status: {code: Good}}", "\"Good\" is not known"),
             ("{status: {code: Ok, description: x}}", "only be set with code Error"),
