@@ -19,6 +19,7 @@ mod lexer;
 mod number;
 mod parser;
 pub mod pattern;
+mod predicates;
 mod suggest;
 mod template;
 mod types;

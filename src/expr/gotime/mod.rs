@@ -1,12 +1,14 @@
 //! Go's reference-time layouts (`2006-01-02T15:04:05Z07:00`): the same leniency and the same
 //! strictness, since that is what configurations were written against.
 
-use std::fmt::Write;
+mod reader;
+mod write;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
+use self::reader::Reader;
 use super::clock::Moment;
 
 /// A layout taken apart.
@@ -191,7 +193,7 @@ impl Layout {
         let mut text = String::new();
         for part in &self.parts {
             // Writing into a string does not fail.
-            let _ = write_part(&mut text, part, civil, moment.offset());
+            let _ = write::write_part(&mut text, part, civil, moment.offset());
         }
         text
     }
@@ -214,124 +216,6 @@ fn element(rest: &str) -> Option<(usize, Part)> {
         }
         Some((name.len(), part.clone()))
     })
-}
-
-struct Reader<'a> {
-    rest: &'a str,
-}
-
-impl Reader<'_> {
-    fn byte(&self, at: usize) -> Option<u8> {
-        self.rest.as_bytes().get(at).copied()
-    }
-
-    fn skip(&mut self, bytes: usize) {
-        self.rest = &self.rest[bytes..];
-    }
-
-    fn digit(&self, at: usize) -> Option<i32> {
-        self.byte(at).filter(u8::is_ascii_digit).map(|b| i32::from(b - b'0'))
-    }
-
-    /// Exactly `count` digits.
-    fn digits(&mut self, count: usize) -> Result<i32, ParseError> {
-        let mut value = 0;
-        for at in 0..count {
-            value = value * 10 + self.digit(at).ok_or(ParseError::Mismatch)?;
-        }
-        self.skip(count);
-        Ok(value)
-    }
-
-    /// Two digits, or one when `two` is not asked for.
-    fn number(&mut self, two: bool) -> Result<i32, ParseError> {
-        let count = if two || self.digit(1).is_some() { 2 } else { 1 };
-        self.digits(count)
-    }
-
-    fn literal(&mut self, literal: &str) -> Result<(), ParseError> {
-        let mut wanted = literal;
-        while let Some(c) = wanted.chars().next() {
-            if c == ' ' {
-                // Blanks match blanks, however many, and the end of the text.
-                if !self.rest.is_empty() && !self.rest.starts_with(' ') {
-                    return Err(ParseError::Mismatch);
-                }
-                wanted = wanted.trim_start_matches(' ');
-                self.rest = self.rest.trim_start_matches(' ');
-                continue;
-            }
-            self.rest = self.rest.strip_prefix(c).ok_or(ParseError::Mismatch)?;
-            wanted = &wanted[c.len_utf8()..];
-        }
-        Ok(())
-    }
-
-    /// The index of the name that the text begins with, whatever its case.
-    fn lookup(&mut self, names: &[&str], long: bool) -> Result<usize, ParseError> {
-        for (index, name) in names.iter().enumerate() {
-            let name = if long { name } else { &name[..3] };
-            if self.rest.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name)) {
-                self.skip(name.len());
-                return Ok(index);
-            }
-        }
-        Err(ParseError::Mismatch)
-    }
-
-    /// Digits after a separator as nanoseconds; more than nine are cut off.
-    fn fraction(&mut self, digits: usize) -> Result<i32, ParseError> {
-        if !matches!(self.byte(0), Some(b'.' | b',')) {
-            return Err(ParseError::Mismatch);
-        }
-        let mut nanos = 0;
-        for at in 1..=9 {
-            let digit = if at <= digits { self.digit(at).ok_or(ParseError::Mismatch)? } else { 0 };
-            nanos = nanos * 10 + digit;
-        }
-        if (10..=digits).any(|at| self.digit(at).is_none()) {
-            return Err(ParseError::Mismatch);
-        }
-        self.skip(digits + 1);
-        Ok(nanos)
-    }
-
-    /// Digits that follow a separator here, 0 when there is none.
-    fn fraction_len(&self) -> usize {
-        if !matches!(self.byte(0), Some(b'.' | b',')) {
-            return 0;
-        }
-        self.rest.bytes().skip(1).take_while(u8::is_ascii_digit).count()
-    }
-
-    /// The length of a zone abbreviation: three to five capitals, `ChST`, `MeST`, `GMT-8`, `+03`.
-    fn zone_name_len(&self) -> Option<usize> {
-        let rest = self.rest;
-        if rest.starts_with("ChST") || rest.starts_with("MeST") {
-            return Some(4);
-        }
-        if let Some(after) = rest.strip_prefix("GMT") {
-            return Some(3 + signed_hours_len(after).unwrap_or(0));
-        }
-        if rest.starts_with(['+', '-']) {
-            return signed_hours_len(rest);
-        }
-        match rest.bytes().take(6).take_while(u8::is_ascii_uppercase).count() {
-            5 if rest[..5].ends_with('T') => Some(5),
-            4 if rest[..4].ends_with('T') || rest.starts_with("WITA") => Some(4),
-            3 => Some(3),
-            _ => None,
-        }
-    }
-}
-
-fn signed_hours_len(text: &str) -> Option<usize> {
-    if !text.starts_with(['+', '-']) {
-        return None;
-    }
-    let digits = text[1..].bytes().take_while(u8::is_ascii_digit).count();
-    let hours: i32 = text[1..=digits].parse().ok()?;
-    (hours < 24).then_some(digits + 1)
 }
 
 #[derive(Default)]
@@ -501,68 +385,6 @@ fn numeric_zone(name: &str) -> Option<Offset> {
         return None;
     }
     Offset::from_hours(hours.parse().ok()?).ok()
-}
-
-fn write_part(out: &mut String, part: &Part, at: DateTime, offset: Offset) -> std::fmt::Result {
-    let hour12 = (at.hour() + 11) % 12 + 1;
-    match part {
-        Part::Literal(literal) => out.write_str(literal),
-        Part::ShortYear => write!(out, "{:02}", at.year().rem_euclid(100)),
-        Part::LongYear => write!(out, "{:04}", at.year()),
-        Part::MonthName { long } => {
-            let name = MONTHS[at.month() as usize - 1];
-            out.write_str(if *long { name } else { &name[..3] })
-        }
-        Part::Month { two: true } => write!(out, "{:02}", at.month()),
-        Part::Month { two: false } => write!(out, "{}", at.month()),
-        Part::WeekdayName { long } => {
-            let name = WEEKDAYS[at.weekday().to_sunday_zero_offset() as usize];
-            out.write_str(if *long { name } else { &name[..3] })
-        }
-        Part::Day { two: true, .. } => write!(out, "{:02}", at.day()),
-        Part::Day { space: true, .. } => write!(out, "{:2}", at.day()),
-        Part::Day { .. } => write!(out, "{}", at.day()),
-        Part::YearDay { space: true } => write!(out, "{:3}", at.day_of_year()),
-        Part::YearDay { space: false } => write!(out, "{:03}", at.day_of_year()),
-        Part::Hour24 => write!(out, "{:02}", at.hour()),
-        Part::Hour12 { two: true } => write!(out, "{hour12:02}"),
-        Part::Hour12 { two: false } => write!(out, "{hour12}"),
-        Part::Minute { two: true } => write!(out, "{:02}", at.minute()),
-        Part::Minute { two: false } => write!(out, "{}", at.minute()),
-        Part::Second { two: true } => write!(out, "{:02}", at.second()),
-        Part::Second { two: false } => write!(out, "{}", at.second()),
-        Part::Meridiem { upper } => out.write_str(match (at.hour() >= 12, upper) {
-            (true, true) => "PM",
-            (true, false) => "pm",
-            (false, true) => "AM",
-            (false, false) => "am",
-        }),
-        Part::Offset { z: true, .. } if offset == Offset::UTC => out.write_char('Z'),
-        Part::Offset { colon, minutes, seconds, .. } => {
-            let total = offset.seconds().abs();
-            out.write_char(if offset.is_negative() { '-' } else { '+' })?;
-            write!(out, "{:02}", total / 3600)?;
-            for (value, wanted) in [(total / 60 % 60, minutes), (total % 60, seconds)] {
-                if *wanted {
-                    write!(out, "{}{value:02}", if *colon { ":" } else { "" })?;
-                }
-            }
-            Ok(())
-        }
-        Part::ZoneName if offset == Offset::UTC => out.write_str("UTC"),
-        Part::ZoneName => {
-            let minutes = offset.seconds().abs() / 60;
-            out.write_char(if offset.is_negative() { '-' } else { '+' })?;
-            write!(out, "{:02}", minutes / 60)?;
-            if minutes % 60 == 0 { Ok(()) } else { write!(out, "{:02}", minutes % 60) }
-        }
-        Part::Fraction { separator, digits, exact } => {
-            let all = format!("{:09}", at.subsec_nanosecond());
-            let cut = &all[..(*digits).min(9)];
-            let cut = if *exact { cut } else { cut.trim_end_matches('0') };
-            if cut.is_empty() { Ok(()) } else { write!(out, "{separator}{cut}") }
-        }
-    }
 }
 
 /// Now, in UTC.
