@@ -15,7 +15,7 @@ use super::deliver::Delivery;
 use super::running::Intake;
 use super::settings::{QueueBatch, SendingQueue, Sizer};
 use crate::pipeline::split::{items_within, merge, split_off};
-use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
+use crate::pipeline::{Ack, Batch, Consumer, Lane, Rejected};
 
 /// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
 const MOST_BYTES: usize = 32 << 20;
@@ -80,7 +80,6 @@ impl Queue {
 
     fn admit(self: &Arc<Self>, batch: Batch, wait: bool) -> Result<(), Rejected> {
         let (size, bytes) = (self.settings.sizer().of(&batch), batch.bytes());
-        let weight = self.settings.batching().map_or(0, |(_, sizer)| sizer.of(&batch));
         let mut state = self.lock();
         loop {
             if state.closed || self.delivery.is_over() {
@@ -102,17 +101,23 @@ impl Queue {
         } else {
             (None, None)
         };
-        state.size += size;
-        state.bytes += bytes;
-        state.waiting.push_back(Item { batch, size, bytes, weight, since: Instant::now(), done });
-        self.delivery.account.queue_size(state.size);
-        self.call_consumer(&mut state);
+        self.enqueue(&mut state, batch, done);
         drop(state);
         if let Some(result) = result {
             // Ends with an error when the sender is dropped, which is what is waited for.
             let _ = result.recv();
         }
         Ok(())
+    }
+
+    fn enqueue(self: &Arc<Self>, state: &mut State, batch: Batch, done: Option<Sender<()>>) {
+        let (size, bytes) = (self.settings.sizer().of(&batch), batch.bytes());
+        let weight = self.settings.batching().map_or(0, |(_, sizer)| sizer.of(&batch));
+        state.size += size;
+        state.bytes += bytes;
+        state.waiting.push_back(Item { batch, size, bytes, weight, since: Instant::now(), done });
+        self.delivery.account.queue_size(state.size);
+        self.call_consumer(state);
     }
 
     /// A batch larger than the whole queue passes when the queue is empty.
@@ -321,6 +326,10 @@ impl Intake for Arc<Queue> {
         &self.delivery
     }
 
+    fn adopt(&self, batch: Batch) {
+        self.enqueue(&mut self.lock(), batch, None);
+    }
+
     fn close(&self) {
         self.lock().closed = true;
         self.work.notify_all();
@@ -341,14 +350,17 @@ impl Intake for Arc<Queue> {
 
     fn abandon(&self, grace: Instant) -> usize {
         let mut state = self.lock();
+        // For a successor the consumers put aside what is under way, then what waits: in order.
+        while self.delivery.kept().is_some() && state.consumers > 0 && Instant::now() < grace {
+            let wait = self.room.wait_timeout(state, STOP_CHECK);
+            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        }
         let waiting = std::mem::take(&mut state.waiting);
         let mut items = 0;
         for item in waiting {
             state.release(item.size, item.bytes);
-            items += item.batch.items();
-            item.batch.ack.settle(Outcome::Refused);
+            items += self.delivery.leave(item.batch);
         }
-        self.delivery.account.left_behind(items);
         self.delivery.account.queue_size(state.size);
         self.work.notify_all();
         while state.consumers > 0 && Instant::now() < grace {
