@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::signals::Signal;
+use crate::allocator;
 use crate::config::Loaded;
 use crate::pipeline::{Change, Event, Graph, Leftover, StartError};
 use crate::telemetry::{StatusBoard, Telemetry};
@@ -87,6 +88,7 @@ impl Agent {
                     say_stopping(name);
                     break false;
                 }
+                Wake::Idle => allocator::give_back(),
                 Wake::Ended(event) => {
                     if self.graph.note(&event) {
                         log::error!("stopping, since {} failed", event.component);
@@ -199,6 +201,7 @@ impl Agent {
             recv(signals) -> signal => signal.map_or(Wake::Signal(Signal::Stop("the end of signals")), Wake::Signal),
             recv(self.graph.receiver_ends()) -> event => Wake::ended(event),
             recv(self.graph.pipeline_ends()) -> event => Wake::ended(event),
+            default(allocator::GIVE_BACK_EVERY) => Wake::Idle,
         }
     }
 }
@@ -206,6 +209,8 @@ impl Agent {
 enum Wake {
     Signal(Signal),
     Ended(Event),
+    /// Nothing for a while.
+    Idle,
 }
 
 impl Wake {
