@@ -4,6 +4,7 @@
 
 mod support;
 
+mod chart;
 mod command_line;
 mod delivery;
 mod dependencies;
