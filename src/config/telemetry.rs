@@ -168,7 +168,14 @@ impl Default for SamplingConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        let page = PullExporter { prometheus: Some(PrometheusReader::default()) };
+        // Names as the collector serves them when nothing is configured.
+        let plain = PrometheusReader {
+            without_scope_info: true,
+            without_type_suffix: true,
+            without_units: true,
+            ..PrometheusReader::default()
+        };
+        let page = PullExporter { prometheus: Some(plain) };
         Self {
             level: MetricsLevel::Normal,
             address: None,

@@ -8,6 +8,5 @@ mod screen;
 mod session;
 pub mod sink;
 mod summary;
-mod usage;
 
 pub use session::run;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stdout};
 
 use super::summary::Summary;
-use super::usage::Usage;
 use crate::pipeline::Signal;
+use crate::telemetry::Usage;
 
 /// Where the summary goes.
 #[derive(Debug)]

@@ -9,12 +9,12 @@ use super::configuration;
 use super::screen::Screen;
 use super::sink::{Answer, Sink};
 use super::summary::Summary;
-use super::usage::Usage;
 use crate::agent::Agent;
 use crate::agent::signals::Signal;
 use crate::allocator;
 use crate::config::Loaded;
 use crate::pipeline::Signal as Kind;
+use crate::telemetry::Usage;
 
 /// Between two collections, and two lines of output without a terminal.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -31,6 +31,21 @@ pub fn agent(config: ureq::config::Config, tls: Tls) -> ureq::Agent {
     ureq::Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
+/// An agent for a request now and then: the proxy that the environment names, nothing kept open, no
+/// redirect followed (it would take the credentials along).
+pub fn occasional(timeout: Duration, tls: &ClientTls) -> Result<ureq::Agent, TlsError> {
+    let settings = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(timeout))
+        .proxy(ureq::Proxy::try_from_env())
+        .user_agent(format!("kmagent/{}", env!("CARGO_PKG_VERSION")))
+        .max_idle_connections(0)
+        .build();
+    Ok(agent(settings, tls.build(&[])?))
+}
+
 /// The connections of one component, made anew when the certificate files of its `tls` section
 /// change and `reload_interval` says to look.
 pub struct Connections {

@@ -2,4 +2,5 @@
 
 pub mod compression;
 pub mod connector;
+pub mod pages;
 pub mod tls;

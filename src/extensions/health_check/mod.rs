@@ -8,7 +8,6 @@
 //! The body is JSON with the state of every component, unless `response_body` sets a text.
 
 mod report;
-mod server;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use crate::component::{
     BuildError, Context, Extension, ExtensionConfig, ExtensionType, RunningExtension, decode_extension,
 };
 use crate::config::Issues;
+use crate::net::pages::Server;
 use crate::net::tls::ServerTls;
 use crate::telemetry::StatusBoard;
 
@@ -109,15 +109,17 @@ struct HealthCheck {
 impl Extension for HealthCheck {
     fn start(self: Box<Self>) -> Result<Box<dyn RunningExtension>, BuildError> {
         let listener = listen(&self.endpoint)?;
+        let pages = self.pages;
+        let pages = Arc::new(move |target: &str| pages.answer(target));
         let server = match self.tls {
-            Some(tls) => server::Server::start_tls(listener, tls, self.pages),
-            None => server::Server::start(listener, self.pages),
+            Some(tls) => Server::start_tls(listener, TYPE.name, tls, pages),
+            None => Server::start(listener, TYPE.name, pages),
         };
         Ok(Box::new(server.map_err(|error| BuildError::new(format!("cannot start: {error}")))?))
     }
 }
 
-impl RunningExtension for server::Server {}
+impl RunningExtension for Server {}
 
 fn listen(endpoint: &str) -> Result<TcpListener, BuildError> {
     let fail = |error: &std::io::Error| {

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
+use crate::net::pages::Answer;
 use crate::telemetry::StatusBoard;
 use crate::time::{go_duration, rfc3339};
 
@@ -15,13 +16,6 @@ pub struct Pages {
     pub path: String,
     /// `response_body`: the text when healthy and when not.
     pub fixed: Option<(String, String)>,
-}
-
-/// An answer to a request.
-pub struct Answer {
-    pub status: u16,
-    pub content_type: &'static str,
-    pub body: String,
 }
 
 impl Pages {

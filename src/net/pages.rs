@@ -1,5 +1,5 @@
-//! The port: plain HTTP through `tiny_http`, HTTPS through a small loop of our own, since the TLS
-//! of `tiny_http` is outdated.
+//! A port with a few small pages: plain HTTP through `tiny_http`, HTTPS through a small loop of our
+//! own, since the TLS of `tiny_http` is outdated.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::report::{Answer, Pages};
+/// What is behind a port: the answer for a request target such as `/readyz?verbose`.
+pub type Pages = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+
+/// An answer to a request.
+pub struct Answer {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub body: String,
+}
 
 /// How long a stop may go unnoticed.
 const TURN: Duration = Duration::from_millis(100);
@@ -27,29 +35,32 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(listener: TcpListener, pages: Pages) -> io::Result<Self> {
+    /// Serves pages over HTTP, in a thread of that name.
+    pub fn start(listener: TcpListener, name: &'static str, pages: Pages) -> io::Result<Self> {
         let spare = listener.try_clone()?;
-        Self::spawn(listener, move |listener, stop| serve_http(listener, &spare, stop, &pages))
+        Self::spawn(listener, name, move |listener, stop| serve_http(listener, &spare, stop, &pages))
     }
 
+    /// Serves pages over HTTPS, in threads of that name.
     pub fn start_tls(
         listener: TcpListener,
+        name: &'static str,
         tls: Arc<rustls::ServerConfig>,
         pages: Pages,
     ) -> io::Result<Self> {
-        Self::spawn(listener, move |listener, stop| serve_https(&listener, stop, &tls, &pages))
+        Self::spawn(listener, name, move |listener, stop| serve_https(&listener, name, stop, &tls, &pages))
     }
 
     fn spawn(
         listener: TcpListener,
+        name: &'static str,
         serve: impl FnOnce(TcpListener, &AtomicBool) + Send + 'static,
     ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let address = listener.local_addr()?;
         let seen = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("health_check".to_owned())
-            .spawn(move || serve(listener, &seen))?;
+        let thread =
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(listener, &seen))?;
         Ok(Self { stop, address, thread: Some(thread) })
     }
 }
@@ -86,7 +97,7 @@ fn serve_http(listener: TcpListener, spare: &TcpListener, stop: &AtomicBool, pag
 }
 
 fn respond(request: tiny_http::Request, pages: &Pages) {
-    let Answer { status, content_type, body } = pages.answer(request.url());
+    let Answer { status, content_type, body } = pages(request.url());
     let mut response = tiny_http::Response::from_string(body).with_status_code(status);
     if let Ok(header) = tiny_http::Header::from_bytes("Content-Type", content_type) {
         response.add_header(header);
@@ -95,7 +106,13 @@ fn respond(request: tiny_http::Request, pages: &Pages) {
     _ = request.respond(response);
 }
 
-fn serve_https(listener: &TcpListener, stop: &AtomicBool, tls: &Arc<rustls::ServerConfig>, pages: &Pages) {
+fn serve_https(
+    listener: &TcpListener,
+    name: &str,
+    stop: &AtomicBool,
+    tls: &Arc<rustls::ServerConfig>,
+    pages: &Pages,
+) {
     let clients = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         if stop.load(Ordering::Acquire) {
@@ -110,7 +127,7 @@ fn serve_https(listener: &TcpListener, stop: &AtomicBool, tls: &Arc<rustls::Serv
         }
         clients.fetch_add(1, Ordering::AcqRel);
         let (tls, pages, count) = (tls.clone(), pages.clone(), clients.clone());
-        let spawned = std::thread::Builder::new().name("health_check".to_owned()).spawn(move || {
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             // A client that breaks the protocol harms itself alone.
             _ = answer_https(stream, tls, &pages);
             count.fetch_sub(1, Ordering::AcqRel);
@@ -137,7 +154,7 @@ fn answer_https(stream: TcpStream, tls: Arc<rustls::ServerConfig>, pages: &Pages
     }
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let target = line.split(|byte| *byte == b' ').nth(1).unwrap_or(b"/");
-    let Answer { status, content_type, body } = pages.answer(&String::from_utf8_lossy(target));
+    let Answer { status, content_type, body } = pages(&String::from_utf8_lossy(target));
     let reason = if status == 200 { "OK" } else { "Unavailable" };
     write!(
         stream,

@@ -9,20 +9,23 @@ pub struct Usage {
     last: Option<(Instant, f64)>,
     /// Share of one core since the last look.
     pub cpu: Option<f64>,
+    /// User and system time since the process began, in seconds.
+    pub cpu_seconds: f64,
     /// Resident memory in bytes.
     pub rss: u64,
 }
 
 impl Usage {
     pub fn new() -> Self {
-        let mut usage = Self { last: None, cpu: None, rss: 0 };
+        let mut usage = Self { last: None, cpu: None, cpu_seconds: 0.0, rss: 0 };
         usage.look();
         usage
     }
 
     /// Reads the counters again.
     pub fn look(&mut self) {
-        let now = (Instant::now(), cpu_seconds().unwrap_or_default());
+        self.cpu_seconds = cpu_seconds().unwrap_or_default();
+        let now = (Instant::now(), self.cpu_seconds);
         if let Some((then, seconds)) = self.last {
             self.cpu = Some((now.1 - seconds) / now.0.duration_since(then).as_secs_f64().max(0.001));
         }
