@@ -1,7 +1,9 @@
 //! The command line.
 
 mod components;
+mod config_updater;
 mod demo;
+mod doctor;
 mod print_config;
 mod run;
 mod sources;
@@ -72,6 +74,20 @@ enum Command {
     PrintConfig(Sources),
     /// List the component types of this build as YAML
     Components,
+    /// Bring configurations from the KloudMate API into the ConfigMaps of the agents
+    ConfigUpdater {
+        /// Restart the agents after a change, instead of leaving it to them to take it up
+        #[arg(long)]
+        rollout_restart: bool,
+    },
+    /// Look for what is missing where the agent runs, and say how to mend it
+    Doctor {
+        #[command(flatten)]
+        sources: Sources,
+        /// Findings as JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the agent at work on this machine: host metrics and logs into a backend of its own
     Demo {
         /// Print one round and exit
@@ -99,6 +115,8 @@ pub fn main() -> i32 {
         Command::Validate(sources) => validate::run(&sources),
         Command::PrintConfig(sources) => print_config::run(&sources),
         Command::Components => components::run(),
+        Command::ConfigUpdater { rollout_restart } => config_updater::run(rollout_restart),
+        Command::Doctor { sources, json } => doctor::run(&sources, json),
         Command::Demo { once } => demo::run(once),
     }
 }

@@ -3,9 +3,13 @@
 
 mod schema;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kmagent::agent::Environment;
+use kmagent::config::{self, Source};
+use kmagent::doctor::{Configuration, Facts, rights};
 use serde_json::Value;
 
 use crate::support::agent::command;
@@ -169,6 +173,47 @@ fn a_role_gets_the_rights_of_its_features_and_no_more() {
             }
         }
     }
+}
+
+/// Each right that the doctor asks for is granted, and each that is granted is asked for.
+#[test]
+fn the_doctor_asks_for_what_the_chart_grants() {
+    for (name, path) in value_sets() {
+        let Some(objects) = render(&["-f", path.to_str().unwrap()]) else { return };
+        let objects = objects.unwrap();
+        for (component, file) in [("node", "agent-daemonset.yaml"), ("cluster", "agent-deployment.yaml")] {
+            let config = of_kind(&objects, "ConfigMap").find_map(|map| map["data"][file].as_str());
+            let granted = grants(&objects, component);
+            let (Some(config), false) = (config, granted.is_empty()) else { continue };
+            let asked = asked(config);
+            for right in &asked {
+                assert!(granted.contains(right), "{name}: {component}: {right} is not granted");
+            }
+            // A get comes along with list and watch.
+            for right in granted.iter().filter(|right| !right.ends_with(" get") || right.contains('/')) {
+                assert!(asked.contains(right), "{name}: {component}: {right} is not asked for");
+            }
+        }
+    }
+}
+
+/// `resource verb` of each right in the roles of a component.
+fn grants(objects: &[Value], component: &str) -> BTreeSet<String> {
+    let split = |rule: &String| {
+        let (what, verbs) = rule.split_once(": ").unwrap();
+        let resource = what.split_once(' ').unwrap().1.to_owned();
+        verbs.split(',').map(|verb| format!("{resource} {verb}")).collect::<Vec<_>>()
+    };
+    rules(objects, component).iter().flat_map(split).collect()
+}
+
+/// `resource verb` of each right that the components of a configuration ask for.
+fn asked(config: &str) -> BTreeSet<String> {
+    let environment = Environment::from_variables(None).unwrap();
+    let root = config::resolve(&[Source::Yaml(config.to_owned())], &environment).unwrap().root;
+    let facts = Facts::new(environment, Configuration { root: Some(root), ..Configuration::default() });
+    let rights = facts.receivers().into_iter().chain(facts.processors()).flat_map(|used| rights::of(&used));
+    rights.map(|right| format!("{} {}", right.name(), right.verb)).collect()
 }
 
 #[test]

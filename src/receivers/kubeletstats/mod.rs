@@ -16,6 +16,7 @@ mod summary;
 mod tests;
 
 pub use config::KubeletStatsConfig;
+pub use endpoint::access;
 pub use source::KubeletSource;
 
 use crate::component::{ReceiverType, decode_receiver};

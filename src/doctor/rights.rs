@@ -1,0 +1,168 @@
+//! What components ask of the API server and the kubelet.
+
+use std::fmt;
+
+use super::facts::Used;
+use crate::config::Node;
+
+/// A right, as a rule of a role grants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Right {
+    pub group: String,
+    pub resource: String,
+    pub subresource: &'static str,
+    pub verb: &'static str,
+    /// Instead of a resource: a path of the API server.
+    pub path: Option<&'static str>,
+    /// Whether its objects are in namespaces.
+    pub is_namespaced: bool,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.name())
+    }
+}
+
+impl Right {
+    /// The resource with its subresource, or the path.
+    pub fn name(&self) -> String {
+        match (self.path, self.subresource) {
+            (Some(path), _) => path.to_owned(),
+            (None, "") => self.resource.clone(),
+            (None, subresource) => format!("{}/{subresource}", self.resource),
+        }
+    }
+
+    /// The rule that grants it.
+    pub fn rule(&self) -> String {
+        let (name, verb) = (self.name(), self.verb);
+        match self.path {
+            Some(path) => format!("{{nonResourceURLs: [{path}], verbs: [{verb}]}}"),
+            None => format!("{{apiGroups: [{:?}], resources: [{name}], verbs: [{verb}]}}", self.group),
+        }
+    }
+}
+
+/// What a component asks for, by its settings.
+pub fn of(used: &Used<'_>) -> Vec<Right> {
+    match used.kind {
+        "kubeletstats" => kubelet(used),
+        "k8sattributes" => attributes(used),
+        "k8s_cluster" => {
+            CLUSTER.iter().flat_map(|(group, resource, within)| followed(group, resource, *within)).collect()
+        }
+        "k8s_events" => followed("", "events", true),
+        "k8sobjects" => objects(used),
+        "prometheus" => scrapes(used),
+        _ => Vec::new(),
+    }
+}
+
+/// Group and resource of what `k8s_cluster` follows, and whether it is in namespaces.
+const CLUSTER: [(&str, &str, bool); 15] = [
+    ("", "nodes", false),
+    ("", "namespaces", false),
+    ("", "persistentvolumes", false),
+    ("", "pods", true),
+    ("", "services", true),
+    ("", "replicationcontrollers", true),
+    ("", "resourcequotas", true),
+    ("", "persistentvolumeclaims", true),
+    ("apps", "deployments", true),
+    ("apps", "replicasets", true),
+    ("apps", "statefulsets", true),
+    ("apps", "daemonsets", true),
+    ("batch", "jobs", true),
+    ("batch", "cronjobs", true),
+    ("autoscaling", "horizontalpodautoscalers", true),
+];
+
+fn right(
+    group: &str,
+    resource: &str,
+    subresource: &'static str,
+    verb: &'static str,
+    is_namespaced: bool,
+) -> Right {
+    Right {
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        subresource,
+        verb,
+        path: None,
+        is_namespaced,
+    }
+}
+
+/// What a list that is kept up to date asks for.
+fn followed(group: &str, resource: &str, is_namespaced: bool) -> Vec<Right> {
+    ["list", "watch"].map(|verb| right(group, resource, "", verb, is_namespaced)).into()
+}
+
+fn kubelet(used: &Used<'_>) -> Vec<Right> {
+    let mut rights = vec![right("", "nodes", "stats", "get", false)];
+    let metrics = used.settings.get("metrics");
+    let of_limits = metrics.into_iter().flat_map(Node::entries).any(|(name, metric)| {
+        name.ends_with("_utilization") && metric.get("enabled").and_then(Node::as_bool) == Some(true)
+    });
+    if of_limits || !used.list("extra_metadata_labels").is_empty() {
+        rights.push(right("", "nodes", "pods", "get", false));
+    }
+    rights
+}
+
+fn attributes(used: &Used<'_>) -> Vec<Right> {
+    if used.settings.get("passthrough").and_then(Node::as_bool) == Some(true) {
+        return Vec::new();
+    }
+    let mut rights = followed("", "pods", true);
+    let metadata = used.settings.get("extract").and_then(|extract| extract.get("metadata"));
+    let names: Vec<&str> =
+        metadata.into_iter().flat_map(|list| list.items()).filter_map(Node::as_str).collect();
+    for (name, group, resource, within) in [
+        ("k8s.deployment.uid", "apps", "replicasets", true),
+        ("k8s.cronjob.uid", "batch", "jobs", true),
+        ("k8s.node.uid", "", "nodes", false),
+        ("k8s.cluster.uid", "", "namespaces", false),
+    ] {
+        if names.contains(&name) {
+            rights.extend(followed(group, resource, within));
+        }
+    }
+    rights
+}
+
+fn objects(used: &Used<'_>) -> Vec<Right> {
+    let mut rights = Vec::new();
+    for object in used.settings.get("objects").into_iter().flat_map(|list| list.items()) {
+        let text = |key: &str| object.get(key).and_then(Node::as_str).unwrap_or_default();
+        rights.push(right(text("group"), text("name"), "", "list", true));
+        if text("mode") == "watch" {
+            rights.push(right(text("group"), text("name"), "", "watch", true));
+        }
+    }
+    rights
+}
+
+/// A kubelet's pages need a right to the node, the API server's one to the path.
+fn scrapes(used: &Used<'_>) -> Vec<Right> {
+    let jobs = used.settings.get("config").and_then(|config| config.get("scrape_configs"));
+    let mut rights = Vec::new();
+    for job in jobs.into_iter().flat_map(|list| list.items()) {
+        let path = job.get("metrics_path").and_then(Node::as_str).unwrap_or("/metrics");
+        let mut targets = job
+            .get("static_configs")
+            .into_iter()
+            .flat_map(|list| list.items())
+            .filter_map(|group| group.get("targets"))
+            .flat_map(|list| list.items())
+            .filter_map(Node::as_str);
+        if path == "/metrics/cadvisor" || path == "/metrics/resource" || path == "/metrics/probes" {
+            rights.push(right("", "nodes", "metrics", "get", false));
+        } else if path == "/metrics" && targets.any(|target| target.starts_with("kubernetes.default")) {
+            rights.push(Right { path: Some("/metrics"), ..right("", "", "", "get", false) });
+        }
+    }
+    rights
+}
