@@ -4,7 +4,7 @@
 CARGO ?= cargo
 MUSL_TARGET ?= $(shell uname -m)-unknown-linux-musl
 
-.PHONY: help run test bench static deny clean
+.PHONY: help run test bench static chart deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,9 @@ static: ## Build the static binary as the image holds it, and check that it is s
 	@scripts/setup static $(MUSL_TARGET)
 	$(CARGO) build --release --locked --target $(MUSL_TARGET)
 	@scripts/check-static target/$(MUSL_TARGET)/release/kmagent
+
+chart: ## Make k8s/manifests and the chart's table of values anew (needs helm)
+	scripts/chart
 
 deny: ## Check licences, sources and banned crates (needs cargo-deny)
 	$(CARGO) deny --all-features check bans licenses sources

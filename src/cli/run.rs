@@ -11,6 +11,7 @@ use super::{EXIT_CONFIG, Sources};
 use crate::agent::logging::{self, Encoding};
 use crate::agent::{Agent, Configurations, Environment, signals, watch};
 use crate::config::{Loaded, LogEncoding, LogLevel, Source, TelemetryConfig};
+use crate::telemetry::{MetricsPage, PageSettings};
 
 pub fn run(from: &Sources) -> i32 {
     logging::init(LevelFilter::Info, Encoding::Json);
@@ -44,10 +45,13 @@ fn start_and_run(from: &Sources) -> Result<i32, RunError> {
     configure_log(&environment, &config.telemetry);
     sources::log(&config.found);
     let agent = Agent::start(&config)?;
+    let mut page = MetricsPage::new(&agent.telemetry, &agent.board);
+    page.serve(PageSettings::of(&config.telemetry.metrics));
     let seen = config.resolved.root.digest();
     drop(config);
     watch_files(from, &environment, seen, requests)?;
-    let mut configurations = FromSources { from, environment, in_force, latest: Vec::new() };
+    let mut configurations =
+        FromSources { from, environment, in_force, latest: Vec::new(), page, latest_page: None };
     Ok(agent.run(&signals, &mut configurations).code())
 }
 
@@ -57,6 +61,8 @@ struct FromSources<'a> {
     environment: Arc<Environment>,
     in_force: Vec<Source>,
     latest: Vec<Source>,
+    page: MetricsPage,
+    latest_page: Option<PageSettings>,
 }
 
 impl Configurations for FromSources<'_> {
@@ -65,6 +71,7 @@ impl Configurations for FromSources<'_> {
         let config = sources::load(&self.latest, &self.environment).map_err(|error| error.to_string())?;
         configure_log(&self.environment, &config.telemetry);
         sources::log(&config.found);
+        self.latest_page = Some(PageSettings::of(&config.telemetry.metrics));
         Ok(config)
     }
 
@@ -74,6 +81,9 @@ impl Configurations for FromSources<'_> {
 
     fn accept(&mut self) {
         self.in_force = std::mem::take(&mut self.latest);
+        if let Some(settings) = self.latest_page.take() {
+            self.page.serve(settings);
+        }
     }
 }
 

@@ -103,7 +103,7 @@ impl Facts {
 
     pub fn extensions(&self) -> Vec<Used<'_>> {
         let ids = self.root("service").and_then(|service| service.get("extensions"));
-        let ids = ids.into_iter().flat_map(|list| list.items()).filter_map(Node::as_str);
+        let ids = ids.into_iter().flat_map(Node::items).filter_map(Node::as_str);
         self.used("extensions", ids, extensions::TYPES)
     }
 
@@ -121,7 +121,7 @@ impl Facts {
             .into_iter()
             .flat_map(Node::entries)
             .filter_map(|(_, pipeline)| pipeline.get(section))
-            .flat_map(|list| list.items())
+            .flat_map(Node::items)
             .filter_map(Node::as_str);
         self.used(section, ids, types)
     }
@@ -154,7 +154,7 @@ impl Used<'_> {
     /// The texts of a list at a key.
     pub fn list(&self, key: &str) -> Vec<&str> {
         let list = self.settings.get(key);
-        list.into_iter().flat_map(|list| list.items()).filter_map(Node::as_str).collect()
+        list.into_iter().flat_map(Node::items).filter_map(Node::as_str).collect()
     }
 }
 

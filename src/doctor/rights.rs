@@ -55,6 +55,7 @@ pub fn of(used: &Used<'_>) -> Vec<Right> {
         "k8s_events" => followed("", "events", true),
         "k8sobjects" => objects(used),
         "prometheus" => scrapes(used),
+        "ebpfreceiver" | "ebpf" => ends_of_flows(used),
         _ => Vec::new(),
     }
 }
@@ -118,8 +119,7 @@ fn attributes(used: &Used<'_>) -> Vec<Right> {
     }
     let mut rights = followed("", "pods", true);
     let metadata = used.settings.get("extract").and_then(|extract| extract.get("metadata"));
-    let names: Vec<&str> =
-        metadata.into_iter().flat_map(|list| list.items()).filter_map(Node::as_str).collect();
+    let names: Vec<&str> = metadata.into_iter().flat_map(Node::items).filter_map(Node::as_str).collect();
     for (name, group, resource, within) in [
         ("k8s.deployment.uid", "apps", "replicasets", true),
         ("k8s.cronjob.uid", "batch", "jobs", true),
@@ -135,7 +135,7 @@ fn attributes(used: &Used<'_>) -> Vec<Right> {
 
 fn objects(used: &Used<'_>) -> Vec<Right> {
     let mut rights = Vec::new();
-    for object in used.settings.get("objects").into_iter().flat_map(|list| list.items()) {
+    for object in used.settings.get("objects").into_iter().flat_map(Node::items) {
         let text = |key: &str| object.get(key).and_then(Node::as_str).unwrap_or_default();
         rights.push(right(text("group"), text("name"), "", "list", true));
         if text("mode") == "watch" {
@@ -145,18 +145,31 @@ fn objects(used: &Used<'_>) -> Vec<Right> {
     rights
 }
 
+fn ends_of_flows(used: &Used<'_>) -> Vec<Right> {
+    let kubernetes = used.settings.get("attributes").and_then(|attributes| attributes.get("kubernetes"));
+    let flag = |key: &str| kubernetes.and_then(|all| all.get(key)).and_then(Node::as_bool);
+    if flag("enable") == Some(false) {
+        return Vec::new();
+    }
+    let mut rights = [followed("", "pods", true), followed("", "nodes", false)].concat();
+    if flag("cluster_wide") == Some(true) {
+        rights.extend(followed("", "services", false));
+    }
+    rights
+}
+
 /// A kubelet's pages need a right to the node, the API server's one to the path.
 fn scrapes(used: &Used<'_>) -> Vec<Right> {
     let jobs = used.settings.get("config").and_then(|config| config.get("scrape_configs"));
     let mut rights = Vec::new();
-    for job in jobs.into_iter().flat_map(|list| list.items()) {
+    for job in jobs.into_iter().flat_map(Node::items) {
         let path = job.get("metrics_path").and_then(Node::as_str).unwrap_or("/metrics");
         let mut targets = job
             .get("static_configs")
             .into_iter()
-            .flat_map(|list| list.items())
+            .flat_map(Node::items)
             .filter_map(|group| group.get("targets"))
-            .flat_map(|list| list.items())
+            .flat_map(Node::items)
             .filter_map(Node::as_str);
         if path == "/metrics/cadvisor" || path == "/metrics/resource" || path == "/metrics/probes" {
             rights.push(right("", "nodes", "metrics", "get", false));

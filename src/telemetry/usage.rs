@@ -15,6 +15,12 @@ pub struct Usage {
     pub rss: u64,
 }
 
+impl Default for Usage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Usage {
     pub fn new() -> Self {
         let mut usage = Self { last: None, cpu: None, cpu_seconds: 0.0, rss: 0 };

@@ -158,6 +158,7 @@ fn a_role_gets_the_rights_of_its_features_and_no_more() {
             "* nodes/metrics: get",
             "* nodes/pods: get",
             "* nodes/stats: get",
+            "* nodes: get,list,watch",
             "* pods: get,list,watch",
             "* replicasets: get,list,watch",
         ]

@@ -10,15 +10,31 @@ rules; "cluster" ones are for objects outside of namespaces, "namespaced" ones f
   resources: [nodes/stats, nodes/metrics, nodes/pods]
   verbs: [get]
 {{- end }}
+{{- if .Values.featuresEnabled.ebpf }}
+# Zone and address of the node; with cluster_wide also what the other ends of flows are.
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [get, list, watch]
+{{- range $id, $receiver := .Values.node.extraConfig.receivers | default dict }}
+{{- if and (hasPrefix "ebpf" $id) (dig "attributes" "kubernetes" "cluster_wide" false ($receiver | default dict)) }}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch]
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "kmagent.rules.node.namespaced" -}}
 {{- $on := .Values.featuresEnabled }}
 {{- if or $on.metrics $on.logs $on.ebpf }}
-# Names and owners of pods, of this node's alone.
+# Names of pods, of this node's alone.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+{{- end }}
+{{- if or $on.metrics $on.logs }}
+# Their deployments.
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch]

@@ -16,9 +16,11 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     let message =
         format!("this machine is {off} s {} the backend", if ahead > 0 { "behind" } else { "ahead of" });
     let fix = "let the node keep time: chrony or systemd-timesyncd";
-    vec![match off {
-        0..=FINE => Finding::ok(NAME, message),
-        ..=BAD => Finding::warning(NAME, message, fix),
-        _ => Finding::failed(NAME, message, fix),
+    vec![if off <= FINE {
+        Finding::ok(NAME, message)
+    } else if off <= BAD {
+        Finding::warning(NAME, message, fix)
+    } else {
+        Finding::failed(NAME, message, fix)
     }]
 }
