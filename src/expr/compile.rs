@@ -5,7 +5,8 @@ use super::builtins::{self, Builtin, Predicate};
 use super::code::{Code, Constant, Each, Order, Root, StepCode, Test};
 use super::error::{Mistake, Span};
 use super::types::Type;
-use super::{pattern, point, suggest};
+use super::{point, suggest};
+use crate::pattern;
 
 /// The code of an expression, its type, and what is odd about it without being wrong.
 pub(super) struct Compiled {

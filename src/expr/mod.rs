@@ -18,7 +18,6 @@ pub mod json;
 mod lexer;
 mod number;
 mod parser;
-pub mod pattern;
 mod point;
 mod predicates;
 mod suggest;
