@@ -5,7 +5,6 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-
 use super::association::Associations;
 use super::config::{FieldFilterConfig, K8sAttributesConfig, Operator, Origin};
 use super::index::PodIndex;
