@@ -233,6 +233,10 @@ pub trait ConnectorConfig: fmt::Debug + Send {
     fn validate(&self, issues: &mut Issues) {
         let _ = issues;
     }
+    /// The pipelines it sends to by name: each has to receive from it.
+    fn pipelines(&self) -> Vec<&str> {
+        Vec::new()
+    }
     fn build(&self, context: Context) -> Result<Box<dyn Connector>, BuildError>;
 }
 

@@ -16,6 +16,7 @@ pub mod kube;
 pub mod net;
 pub mod otlp;
 pub mod ottl;
+pub mod pattern;
 pub mod pipeline;
 pub mod processors;
 pub mod receivers;

@@ -2,6 +2,25 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The names of the months in English; the first three letters are the short ones.
+pub const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+/// The names of the days in English, from Sunday on.
+pub const WEEKDAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
 /// Nanoseconds since the Unix epoch; 0 for times before it.
 pub fn unix_nanos(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)

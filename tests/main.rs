@@ -14,3 +14,4 @@ mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
 mod reload;
+mod stock_chains;

@@ -340,6 +340,38 @@ service:
 }
 
 #[test]
+fn a_connector_that_names_pipelines_is_named_by_each_of_them() {
+    let text = |connector: &str| {
+        format!(
+            "receivers: {{otlp: }}
+exporters: {{debug: }}
+connectors:
+  routing: {connector}
+service:
+  pipelines:
+    logs/in: {{receivers: [otlp], exporters: [routing]}}
+    logs/out: {{receivers: [routing], exporters: [debug]}}
+    logs/other: {{receivers: [otlp], exporters: [debug]}}
+"
+        )
+    };
+    let route = |to: &str, default: &str| {
+        text(&format!(
+            "{{default_pipelines: [{default}], table: [{{condition: 'true', pipelines: [{to}]}}]}}"
+        ))
+    };
+    assert_eq!(findings(Role::Daemonset, &route("logs/out", "logs / out")).1, Vec::<String>::new());
+    let Err(found) = load_in(Role::Daemonset, &route("logs/outt", "logs/other")) else { panic!("names") };
+    assert_eq!(
+        found,
+        [
+            "agent.yaml:4:3: connectors::routing: sends to pipeline \"logs/other\", which does not name \"routing\" among its receivers",
+            "agent.yaml:4:3: connectors::routing: sends to pipeline \"logs/outt\", which does not name \"routing\" among its receivers, did you mean \"logs/out\"?",
+        ]
+    );
+}
+
+#[test]
 fn a_receiver_of_the_other_role_is_left_out() {
     let text = "\
 receivers: {otlp: , ebpf: }

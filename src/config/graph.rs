@@ -228,6 +228,7 @@ fn connectors(
             }
         }
     }
+    named(&to, sections, found);
     let mut next: BTreeMap<&PipelineId, Vec<&Use<'_>>> = BTreeMap::new();
     for end in &from {
         next.entry(end.pipeline).or_default().extend(to.iter().filter(|other| joins(end, other)));
@@ -238,6 +239,32 @@ fn connectors(
         let message = format!("cycle detected: pipelines {} feed each other", names.join(" -> "));
         found.push(Diagnostic::error(place, PATH, message));
     }
+}
+
+/// Pipelines that a connector sends to by name take from it. One that no pipeline uses is not asked.
+fn named(to: &[Use<'_>], sections: &Sections<'_>, found: &mut Vec<Diagnostic>) {
+    for (id, component) in &sections.connectors.components {
+        let fed: Vec<String> =
+            to.iter().filter(|end| end.connector == id).map(|end| end.pipeline.to_string()).collect();
+        if fed.is_empty() {
+            continue;
+        }
+        let Some(declared) = sections.connectors.declared.get(id) else { continue };
+        let unknown: BTreeSet<&str> =
+            component.config.pipelines().into_iter().filter(|name| !is_one_of(name, &fed)).collect();
+        for name in unknown {
+            let message = format!(
+                "sends to pipeline \"{name}\", which does not name \"{id}\" among its receivers{}",
+                suggest::hint(name, fed.iter().map(String::as_str))
+            );
+            found.push(Diagnostic::error(declared.place.clone(), format!("connectors::{id}"), message));
+        }
+    }
+}
+
+/// Ids that cannot be read are reported by their component.
+fn is_one_of(name: &str, ids: &[String]) -> bool {
+    name.parse::<PipelineId>().map_or(true, |id| ids.contains(&id.to_string()))
 }
 
 /// Pipelines that feed each other in a circle, the first one once more at the end.

@@ -9,6 +9,7 @@ use crate::component::{
     ReceiverConfig, ReceiverType, decode_connector, decode_exporter, decode_extension, decode_processor,
     decode_receiver,
 };
+use crate::connectors::routing::RoutingConfig;
 use crate::pipeline::Signal;
 use crate::telemetry::StatusBoard;
 
@@ -155,6 +156,7 @@ types! {
             AnyConfig
         ),
         ("count", [], &[(Signal::Logs, Signal::Metrics)], AnyConfig),
+        ("routing", [], &[(Signal::Logs, Signal::Logs)], RoutingConfig),
     ];
     EXTENSIONS: ExtensionType, decode_extension = [
         ("health_check", [], &[], AnyConfig),

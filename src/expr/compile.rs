@@ -5,7 +5,8 @@ use super::builtins::{self, Builtin, Predicate};
 use super::code::{Code, Constant, Each, Order, Root, StepCode, Test};
 use super::error::{Mistake, Span};
 use super::types::Type;
-use super::{pattern, suggest};
+use super::{point, suggest};
+use crate::pattern;
 
 /// The code of an expression, its type, and what is odd about it without being wrong.
 pub(super) struct Compiled {
@@ -15,9 +16,12 @@ pub(super) struct Compiled {
 }
 
 pub(super) fn compile(expr: &Expr) -> Result<Compiled, Mistake> {
-    let mut compiler = Compiler::default();
-    let (code, kind) = compiler.expr(expr)?;
-    Ok(Compiled { code, kind, oddities: compiler.oddities })
+    Compiler::default().run(expr)
+}
+
+/// As [`compile`], with the names and functions about data points.
+pub(super) fn compile_about_points(expr: &Expr) -> Result<Compiled, Mistake> {
+    Compiler { about_points: true, ..Compiler::default() }.run(expr)
 }
 
 #[derive(Default)]
@@ -27,6 +31,8 @@ struct Compiler {
     /// Predicates around this place; true where there is an accumulator.
     predicates: Vec<bool>,
     oddities: Vec<Mistake>,
+    /// Whether `MetricName` and the like are known.
+    about_points: bool,
 }
 
 type Typed = (Code, Type);
@@ -34,6 +40,11 @@ type Typed = (Code, Type);
 const COMPARABLE: &[Type] = &[Type::Int, Type::Float, Type::String, Type::Time, Type::Duration];
 
 impl Compiler {
+    fn run(mut self, expr: &Expr) -> Result<Compiled, Mistake> {
+        let (code, kind) = self.expr(expr)?;
+        Ok(Compiled { code, kind, oddities: self.oddities })
+    }
+
     fn expr(&mut self, expr: &Expr) -> Result<Typed, Mistake> {
         let (code, kind) = match &expr.kind {
             Kind::Nil => (Code::Constant(Constant::nil()), Type::Nil),
@@ -101,6 +112,9 @@ impl Compiler {
         }
         if let Some(root) = Root::find(name) {
             return Ok((Code::Root(root), root.kind()));
+        }
+        if self.about_points && name == point::METRIC_NAME {
+            return Ok((Code::Root(Root::Body), Type::String));
         }
         if builtins::find(name).is_some() || Predicate::find(name).is_some() {
             return Err(Mistake::new(span, format!("\"{name}\" is a function: call it with (…)")));
@@ -378,6 +392,11 @@ impl Compiler {
         let name_span = Span::new(span.start, (span.start + name.len()).min(span.end));
         if let Some(predicate) = Predicate::find(name) {
             return self.each(predicate, args, name_span);
+        }
+        if self.about_points
+            && let Some(meaning) = point::meaning(name, args, span)
+        {
+            return self.expr(&meaning);
         }
         let Some(builtin) = builtins::find(name) else {
             let hint = suggest::hint(name, builtins::names());

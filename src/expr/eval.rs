@@ -347,7 +347,7 @@ impl<'a> Frame<'a> {
         };
         // Compiling is the dear part.
         self.budget.spend(4096 + 64 * pattern.len() + text.len())?;
-        match super::pattern::compile(pattern) {
+        match crate::pattern::compile(pattern) {
             Ok(regex) => Ok(regex.is_match(text)),
             Err(_) => Err(EvalError::BadText {
                 operation: "\"matches\"",

@@ -18,7 +18,7 @@ pub mod json;
 mod lexer;
 mod number;
 mod parser;
-pub mod pattern;
+mod point;
 mod predicates;
 mod suggest;
 mod template;
@@ -50,20 +50,36 @@ pub struct Program {
 impl Program {
     /// Compiles an expression of any type.
     pub fn compile(source: &str) -> Result<Self, SyntaxError> {
+        Self::with(source, compile::compile)
+    }
+
+    fn with(
+        source: &str,
+        compile: fn(&ast::Expr) -> Result<compile::Compiled, error::Mistake>,
+    ) -> Result<Self, SyntaxError> {
         let expr = parser::parse(source)?;
-        let compiled = compile::compile(&expr).map_err(|mistake| mistake.in_source(source))?;
+        let compiled = compile(&expr).map_err(|mistake| mistake.in_source(source))?;
         let warnings = compiled.oddities.into_iter().map(|oddity| oddity.in_source(source)).collect();
         Ok(Self { code: compiled.code, kind: compiled.kind, source: source.into(), warnings })
     }
 
     /// Compiles a condition: an expression that is not known to be anything else than a bool.
     pub fn condition(source: &str) -> Result<Self, SyntaxError> {
-        let program = Self::compile(source)?;
-        if !program.kind.may_be(&[Type::Bool]) {
-            let message = format!("expected a bool, but this is {}", compile::a(program.kind));
-            return Err(error::Mistake::new(Span::new(0, source.len()), message).in_source(source));
+        Self::compile(source)?.bool()
+    }
+
+    /// Compiles a condition about data points, which also knows `MetricName`, `HasLabel(key)` and
+    /// `Label(key)`. The environment's body is the name of the metric.
+    pub fn about_points(source: &str) -> Result<Self, SyntaxError> {
+        Self::with(source, compile::compile_about_points)?.bool()
+    }
+
+    fn bool(self) -> Result<Self, SyntaxError> {
+        if self.kind.may_be(&[Type::Bool]) {
+            return Ok(self);
         }
-        Ok(program)
+        let message = format!("expected a bool, but this is {}", compile::a(self.kind));
+        Err(error::Mistake::new(Span::new(0, self.source.len()), message).in_source(&self.source))
     }
 
     /// The text it was compiled from.

@@ -1,6 +1,16 @@
 //! Looking up and changing attributes, which OTLP keeps as a list.
 
-use super::{AnyValue, KeyValue, Str};
+use super::{AnyValue, KeyValue, Resource, Str};
+
+/// The value of `key` in a list that is only read.
+pub fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    attributes.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+}
+
+/// Attributes of a resource that may not be there.
+pub fn attributes_of(resource: Option<&Resource>) -> &[KeyValue] {
+    resource.map_or(&[], |resource| &resource.attributes)
+}
 
 /// Map-like access to a list of attributes. Lists are short (tens of entries), so a linear search
 /// beats any index; keys are unique by the specification and by every method here.
@@ -24,7 +34,7 @@ pub trait Attributes {
 
 impl Attributes for Vec<KeyValue> {
     fn get(&self, key: &str) -> Option<&AnyValue> {
-        self.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+        find(self, key)
     }
 
     fn get_mut(&mut self, key: &str) -> Option<&mut AnyValue> {

@@ -6,12 +6,16 @@
 
 pub mod any;
 pub mod attributes;
+pub(crate) mod buckets;
 pub mod build;
 pub mod common;
 pub mod export;
+pub(crate) mod groups;
+pub(crate) mod identity;
 pub mod json;
 pub mod logs;
 pub mod metrics;
+pub(crate) mod points;
 pub mod trace;
 
 pub use any::{AnyValue, KeyValue, Str};

@@ -70,6 +70,20 @@ pub enum SpanKind {
     Consumer = 5,
 }
 
+impl SpanKind {
+    /// The name of a kind as the protocol writes it; of an unknown one that of none.
+    pub fn name_of(kind: i32) -> &'static str {
+        match Self::try_from(kind).unwrap_or(Self::Unspecified) {
+            Self::Unspecified => "SPAN_KIND_UNSPECIFIED",
+            Self::Internal => "SPAN_KIND_INTERNAL",
+            Self::Server => "SPAN_KIND_SERVER",
+            Self::Client => "SPAN_KIND_CLIENT",
+            Self::Producer => "SPAN_KIND_PRODUCER",
+            Self::Consumer => "SPAN_KIND_CONSUMER",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Event {
     #[prost(fixed64, tag = "1")]
@@ -112,4 +126,15 @@ pub enum StatusCode {
     Unset = 0,
     Ok = 1,
     Error = 2,
+}
+
+impl StatusCode {
+    /// The name of a code as the protocol writes it; of an unknown one that of none.
+    pub fn name_of(code: i32) -> &'static str {
+        match Self::try_from(code).unwrap_or(Self::Unset) {
+            Self::Unset => "STATUS_CODE_UNSET",
+            Self::Ok => "STATUS_CODE_OK",
+            Self::Error => "STATUS_CODE_ERROR",
+        }
+    }
 }

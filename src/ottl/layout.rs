@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::tz::TimeZone;
 
 use super::time::{Civil, NANOS, Time, days_in_month, days_of_date};
+use crate::time::{MONTHS, WEEKDAYS};
 
 /// A compiled layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,22 +54,6 @@ enum Digits {
     OneOrTwo,
     SpaceOrTwo,
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 impl Layout {
     pub fn new(text: &str) -> Result<Self, String> {
@@ -207,7 +192,7 @@ fn format_field(field: Field, time: Time, at: Civil, out: &mut String) {
         };
     };
     let month = MONTHS[usize::from(at.month - 1)];
-    let day = DAYS[usize::from(at.weekday)];
+    let day = WEEKDAYS[usize::from(at.weekday)];
     // Writing to a string does not fail.
     let _ = match field {
         Field::Year => write!(out, "{:04}", at.year),
@@ -349,7 +334,7 @@ impl Found {
                 self.month = Some(month as u8 + 1);
                 rest
             }
-            Field::DayShort | Field::DayLong => name(text, &DAYS, field == Field::DayShort)?.1,
+            Field::DayShort | Field::DayLong => name(text, &WEEKDAYS, field == Field::DayShort)?.1,
             Field::UpperAmPm | Field::LowerAmPm => {
                 let half = text.get(..2)?.to_ascii_lowercase();
                 self.pm = Some(match half.as_str() {

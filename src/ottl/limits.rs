@@ -12,6 +12,8 @@ pub const OPERATORS: usize = 256;
 pub const TEXT: usize = 4 * 1024 * 1024;
 /// Most values that a converter may make from one text.
 pub const VALUES: usize = 256 * 1024;
+/// Metrics appended to a scope that are visited in the same pass: statements that copy their copies end.
+pub const APPENDED: usize = 1000;
 /// Deepest nesting of values that a converter may make. The wire format's decoders stop at 100
 /// messages; one nested map takes three.
 pub const DEPTH: usize = 28;

@@ -13,6 +13,7 @@ mod documentation;
 mod enums;
 mod error;
 mod expr;
+mod failures;
 mod functions;
 mod grok;
 mod grok_patterns;
@@ -35,11 +36,15 @@ mod user_agent;
 mod value;
 mod xml;
 
-pub use context::{ContextKind, Item, Record, RecordRef, ScopeMut, View, for_each_item};
+pub use context::{
+    ContextKind, Item, Record, RecordRef, ScopeMut, View, for_each_item, for_each_view, views_of_logs,
+    views_of_metrics, views_of_spans,
+};
 pub use documentation::reference;
 pub use error::{CompileError, EvalError};
+pub use failures::Failures;
 pub use infer::{InferError, infer};
 pub use pattern::Pattern;
-pub use statement::{Predicate, Statement};
+pub use statement::{Choice, Predicate, Statement};
 pub use text::text_of_any;
 pub use value::Text;

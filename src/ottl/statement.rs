@@ -2,7 +2,7 @@
 
 use super::compile::Compiler;
 use super::context::{ContextKind, Item, View};
-use super::error::{CompileError, EvalError};
+use super::error::{CompileError, EvalError, Fault};
 use super::expr::Condition;
 use super::functions::{Args, EditorFn};
 use super::parser;
@@ -64,5 +64,65 @@ impl Predicate {
 
     pub fn test(&self, view: &View<'_>) -> Result<bool, EvalError> {
         self.condition.test(view)
+    }
+}
+
+/// What a choice does beside choosing, by name, when it does nothing.
+const CHOOSE: &str = "route";
+
+/// A condition that chooses items, and maybe an editor that changes what was chosen: a statement
+/// such as `route() where …` or `delete_key(…) where …`.
+#[derive(Debug)]
+pub struct Choice {
+    text: String,
+    condition: Condition,
+    edit: Option<(EditorFn, Args)>,
+}
+
+impl Choice {
+    /// Compiles a statement whose editor is `route()` or one of `editors`.
+    pub fn of_statement(text: &str, context: ContextKind, editors: &[&str]) -> Result<Self, CompileError> {
+        let compile = || {
+            let parsed = parser::statement(text)?;
+            let compiler = Compiler { context };
+            let name = parsed.editor.name.as_str();
+            let edit = if editors.contains(&name) {
+                Some(compiler.editor(&parsed.editor)?)
+            } else if name == CHOOSE && parsed.editor.args.is_empty() {
+                None
+            } else {
+                let known = editors.join(", ");
+                let message = format!("\"{name}\" cannot be used here: use {CHOOSE}() or one of {known}");
+                return Err(Fault::new(parsed.editor.at, message));
+            };
+            let condition = parsed.condition.map(|node| compiler.condition(&node)).transpose()?;
+            let condition = condition.unwrap_or(Condition::Always(true));
+            Ok(Self { text: text.to_owned(), condition, edit })
+        };
+        compile().map_err(|fault| CompileError::new(text, fault))
+    }
+
+    /// Compiles a bare condition.
+    pub fn of_condition(text: &str, context: ContextKind) -> Result<Self, CompileError> {
+        let Predicate { text, condition } = Predicate::compile(text, context)?;
+        Ok(Self { text, condition, edit: None })
+    }
+
+    /// The statement or condition as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn test(&self, view: &View<'_>) -> Result<bool, EvalError> {
+        self.condition.test(view)
+    }
+
+    pub fn edits(&self) -> bool {
+        self.edit.is_some()
+    }
+
+    /// Changes an item that was chosen.
+    pub fn edit(&self, item: &mut Item<'_>) -> Result<(), EvalError> {
+        self.edit.as_ref().map_or(Ok(()), |(edit, args)| edit(args, item))
     }
 }

@@ -60,7 +60,7 @@ pub fn eval(attributes: Vec<KeyValue>, expression: &str) -> Result<AnyValue, Str
     eval_in(&item.view(), ContextKind::Log, expression)
 }
 
-fn eval_in(view: &View<'_>, context: ContextKind, expression: &str) -> Result<AnyValue, String> {
+pub fn eval_in(view: &View<'_>, context: ContextKind, expression: &str) -> Result<AnyValue, String> {
     debug_assert!(!matches!((context, view.record), (ContextKind::Log, RecordRef::None)));
     // A value is parsed as the argument of an editor.
     let statement = format!("set(cache[\"x\"], {expression})");

@@ -1,5 +1,6 @@
 //! Walking the items of a batch, whatever its signal.
 
+use crate::otlp::attributes::attributes_of;
 use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::{self, Metric};
 use crate::otlp::trace::Span;
@@ -20,11 +21,6 @@ pub enum Item<'a> {
     Log(&'a LogRecord),
     Span(&'a Span),
     Metric(&'a Metric),
-}
-
-/// Attributes of a resource that may not be there.
-pub fn attributes_of(resource: Option<&Resource>) -> &[KeyValue] {
-    resource.map_or(&[], |resource| &resource.attributes)
 }
 
 /// Whether `test` holds for the attributes of any resource.

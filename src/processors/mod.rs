@@ -3,14 +3,11 @@
 mod actions;
 mod attributes;
 mod batch;
-mod buckets;
 mod cumulativetodelta;
 mod deltatorate;
 pub mod filter;
 mod groupbyattrs;
 mod groupbytrace;
-mod groups;
-mod identity;
 mod isolationforest;
 mod items;
 pub mod k8sattributes;
@@ -19,14 +16,13 @@ mod matching;
 mod memory_limiter;
 mod metricstransform;
 mod pattern;
-mod points;
 mod probabilistic_sampler;
 mod redaction;
 mod resource;
 mod resourcedetection;
 mod span;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod transform;
 
 use crate::component::ProcessorType;

@@ -4,7 +4,7 @@ use regex::Regex;
 
 /// Compiles a pattern; the message of a bad one says what is wrong with it.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    crate::expr::pattern::compile(pattern).map_err(|error| error.to_string())
+    crate::pattern::compile(pattern).map_err(|error| error.to_string())
 }
 
 /// Compiles each of a list; errors carry the place in the list.

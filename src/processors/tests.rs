@@ -1,3 +1,6 @@
+mod accounting;
+mod keys;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 

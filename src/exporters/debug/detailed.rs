@@ -3,81 +3,71 @@
 use std::fmt::{Result, Write};
 
 use super::text::{Hex, Time, Typed};
+use super::walk::{self, Show};
 use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::{self, Buckets, Exemplar, ExemplarValue, Metric, Temporality};
 use crate::otlp::trace::{Span, SpanKind, StatusCode};
 use crate::otlp::{AnyValue, InstrumentationScope, KeyValue, Resource};
-use crate::pipeline::Data;
+use crate::pipeline::{Data, Signal};
 
 pub(super) fn write(data: &Data, out: &mut String) {
-    text(data, out).expect("writing into a string does not fail");
+    walk::write(data, &Detailed, out);
 }
 
-fn text(data: &Data, out: &mut String) -> Result {
-    match data {
-        Data::Logs(all) => {
-            for (r, resource) in all.iter().enumerate() {
-                resource_text("ResourceLog", r, &resource.schema_url, resource.resource.as_ref(), out)?;
-                for (s, scope) in resource.scope_logs.iter().enumerate() {
-                    scope_text("ScopeLogs", s, &scope.schema_url, scope.scope.as_ref(), out)?;
-                    for (i, record) in scope.log_records.iter().enumerate() {
-                        writeln!(out, "LogRecord #{i}")?;
-                        log(record, out)?;
-                    }
-                }
-            }
-        }
-        Data::Metrics(all) => {
-            for (r, resource) in all.iter().enumerate() {
-                resource_text("ResourceMetrics", r, &resource.schema_url, resource.resource.as_ref(), out)?;
-                for (s, scope) in resource.scope_metrics.iter().enumerate() {
-                    scope_text("ScopeMetrics", s, &scope.schema_url, scope.scope.as_ref(), out)?;
-                    for (i, one) in scope.metrics.iter().enumerate() {
-                        writeln!(out, "Metric #{i}")?;
-                        metric(one, out)?;
-                    }
-                }
-            }
-        }
-        Data::Traces(all) => {
-            for (r, resource) in all.iter().enumerate() {
-                resource_text("ResourceSpans", r, &resource.schema_url, resource.resource.as_ref(), out)?;
-                for (s, scope) in resource.scope_spans.iter().enumerate() {
-                    scope_text("ScopeSpans", s, &scope.schema_url, scope.scope.as_ref(), out)?;
-                    for (i, one) in scope.spans.iter().enumerate() {
-                        writeln!(out, "Span #{i}")?;
-                        span(one, out)?;
-                    }
-                }
-            }
-        }
+struct Detailed;
+
+impl Show for Detailed {
+    fn resource(
+        &self,
+        signal: Signal,
+        index: usize,
+        schema: &str,
+        resource: Option<&Resource>,
+        out: &mut String,
+    ) -> Result {
+        let kind = match signal {
+            Signal::Logs => "ResourceLog",
+            Signal::Metrics => "ResourceMetrics",
+            Signal::Traces => "ResourceSpans",
+        };
+        writeln!(out, "{kind} #{index}\nResource SchemaURL: {schema}")?;
+        attributes("Resource attributes", resource.map_or(&[], |resource| &resource.attributes), out)
     }
-    Ok(())
-}
 
-fn resource_text(
-    kind: &str,
-    index: usize,
-    schema: &str,
-    resource: Option<&Resource>,
-    out: &mut String,
-) -> Result {
-    writeln!(out, "{kind} #{index}\nResource SchemaURL: {schema}")?;
-    attributes("Resource attributes", resource.map_or(&[], |resource| &resource.attributes), out)
-}
+    fn scope(
+        &self,
+        signal: Signal,
+        index: usize,
+        schema: &str,
+        scope: Option<&InstrumentationScope>,
+        out: &mut String,
+    ) -> Result {
+        let kind = match signal {
+            Signal::Logs => "ScopeLogs",
+            Signal::Metrics => "ScopeMetrics",
+            Signal::Traces => "ScopeSpans",
+        };
+        writeln!(out, "{kind} #{index}\n{kind} SchemaURL: {schema}")?;
+        let none = InstrumentationScope::default();
+        let scope = scope.unwrap_or(&none);
+        writeln!(out, "InstrumentationScope {} {}", scope.name, scope.version)?;
+        attributes("InstrumentationScope attributes", &scope.attributes, out)
+    }
 
-fn scope_text(
-    kind: &str,
-    index: usize,
-    schema: &str,
-    scope: Option<&InstrumentationScope>,
-    out: &mut String,
-) -> Result {
-    writeln!(out, "{kind} #{index}\n{kind} SchemaURL: {schema}")?;
-    let none = InstrumentationScope::default();
-    let scope = scope.unwrap_or(&none);
-    writeln!(out, "InstrumentationScope {} {}", scope.name, scope.version)?;
-    attributes("InstrumentationScope attributes", &scope.attributes, out)
+    fn log(&self, index: usize, record: &LogRecord, out: &mut String) -> Result {
+        writeln!(out, "LogRecord #{index}")?;
+        log(record, out)
+    }
+
+    fn metric(&self, index: usize, one: &Metric, out: &mut String) -> Result {
+        writeln!(out, "Metric #{index}")?;
+        metric(one, out)
+    }
+
+    fn span(&self, index: usize, one: &Span, out: &mut String) -> Result {
+        writeln!(out, "Span #{index}")?;
+        span(one, out)
+    }
 }
 
 fn attributes(title: &str, attributes: &[KeyValue], out: &mut String) -> Result {

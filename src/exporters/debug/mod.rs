@@ -4,6 +4,7 @@ mod detailed;
 mod normal;
 mod sampling;
 mod text;
+mod walk;
 
 use std::fmt::Write as _;
 use std::io::Write as _;

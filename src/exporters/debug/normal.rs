@@ -3,79 +3,75 @@
 use std::fmt::{Result, Write};
 
 use super::text::{Hex, Number, Pairs, Text};
+use super::walk::{self, Show};
 use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::{self, Metric};
 use crate::otlp::trace::Span;
 use crate::otlp::{InstrumentationScope, KeyValue, Resource};
-use crate::pipeline::Data;
+use crate::pipeline::{Data, Signal};
 
 pub(super) fn write(data: &Data, out: &mut String) {
-    lines(data, out).expect("writing into a string does not fail");
+    walk::write(data, &Normal, out);
 }
 
-fn lines(data: &Data, out: &mut String) -> Result {
-    match data {
-        Data::Logs(all) => {
-            for (r, resource) in all.iter().enumerate() {
-                resource_line("ResourceLog", r, &resource.schema_url, resource.resource.as_ref(), out)?;
-                for (s, scope) in resource.scope_logs.iter().enumerate() {
-                    scope_line("ScopeLog", s, &scope.schema_url, scope.scope.as_ref(), out)?;
-                    scope.log_records.iter().try_for_each(|record| log_line(record, out))?;
-                }
-            }
-        }
-        Data::Metrics(all) => {
-            for (r, resource) in all.iter().enumerate() {
-                resource_line("ResourceMetrics", r, &resource.schema_url, resource.resource.as_ref(), out)?;
-                for (s, scope) in resource.scope_metrics.iter().enumerate() {
-                    scope_line("ScopeMetrics", s, &scope.schema_url, scope.scope.as_ref(), out)?;
-                    scope.metrics.iter().try_for_each(|metric| metric_lines(metric, out))?;
-                }
-            }
-        }
-        Data::Traces(all) => {
-            for (r, resource) in all.iter().enumerate() {
-                resource_line("ResourceTraces", r, &resource.schema_url, resource.resource.as_ref(), out)?;
-                for (s, scope) in resource.scope_spans.iter().enumerate() {
-                    scope_line("ScopeTraces", s, &scope.schema_url, scope.scope.as_ref(), out)?;
-                    scope.spans.iter().try_for_each(|span| span_line(span, out))?;
-                }
-            }
-        }
+struct Normal;
+
+impl Show for Normal {
+    fn resource(
+        &self,
+        signal: Signal,
+        index: usize,
+        schema: &str,
+        resource: Option<&Resource>,
+        out: &mut String,
+    ) -> Result {
+        let kind = match signal {
+            Signal::Logs => "ResourceLog",
+            Signal::Metrics => "ResourceMetrics",
+            Signal::Traces => "ResourceTraces",
+        };
+        write!(out, "{kind} #{index}")?;
+        bracketed(schema, out)?;
+        pairs(resource.map_or(&[], |resource| &resource.attributes), out)?;
+        out.write_char('\n')
     }
-    Ok(())
-}
 
-fn resource_line(
-    kind: &str,
-    index: usize,
-    schema: &str,
-    resource: Option<&Resource>,
-    out: &mut String,
-) -> Result {
-    write!(out, "{kind} #{index}")?;
-    bracketed(schema, out)?;
-    pairs(resource.map_or(&[], |resource| &resource.attributes), out)?;
-    out.write_char('\n')
-}
-
-fn scope_line(
-    kind: &str,
-    index: usize,
-    schema: &str,
-    scope: Option<&InstrumentationScope>,
-    out: &mut String,
-) -> Result {
-    write!(out, "{kind} #{index}")?;
-    if let Some(scope) = scope.filter(|scope| !scope.name.is_empty()) {
-        write!(out, " {}", scope.name)?;
-        if !scope.version.is_empty() {
-            write!(out, "@{}", scope.version)?;
+    fn scope(
+        &self,
+        signal: Signal,
+        index: usize,
+        schema: &str,
+        scope: Option<&InstrumentationScope>,
+        out: &mut String,
+    ) -> Result {
+        let kind = match signal {
+            Signal::Logs => "ScopeLog",
+            Signal::Metrics => "ScopeMetrics",
+            Signal::Traces => "ScopeTraces",
+        };
+        write!(out, "{kind} #{index}")?;
+        if let Some(scope) = scope.filter(|scope| !scope.name.is_empty()) {
+            write!(out, " {}", scope.name)?;
+            if !scope.version.is_empty() {
+                write!(out, "@{}", scope.version)?;
+            }
         }
+        bracketed(schema, out)?;
+        pairs(scope.map_or(&[], |scope| &scope.attributes), out)?;
+        out.write_char('\n')
     }
-    bracketed(schema, out)?;
-    pairs(scope.map_or(&[], |scope| &scope.attributes), out)?;
-    out.write_char('\n')
+
+    fn log(&self, _: usize, record: &LogRecord, out: &mut String) -> Result {
+        log_line(record, out)
+    }
+
+    fn metric(&self, _: usize, metric: &Metric, out: &mut String) -> Result {
+        metric_lines(metric, out)
+    }
+
+    fn span(&self, _: usize, span: &Span, out: &mut String) -> Result {
+        span_line(span, out)
+    }
 }
 
 fn bracketed(schema: &str, out: &mut String) -> Result {

@@ -10,6 +10,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use self::reader::Reader;
 use super::clock::Moment;
+use crate::time::{MONTHS, WEEKDAYS};
 
 /// A layout taken apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,22 +94,6 @@ pub enum ParseError {
     #[error("a part of the time is out of its range")]
     Range,
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The elements of a layout by their text, longest first where one begins another.
 const ELEMENTS: &[(&str, Part)] = &[

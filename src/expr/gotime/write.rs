@@ -5,7 +5,8 @@ use std::fmt::Write;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::{MONTHS, Part, WEEKDAYS};
+use super::Part;
+use crate::time::{MONTHS, WEEKDAYS};
 
 /// Writes one element.
 pub fn write_part(out: &mut String, part: &Part, at: DateTime, offset: Offset) -> std::fmt::Result {

@@ -10,9 +10,11 @@ mod scope;
 mod span;
 mod spanevent;
 mod store;
+mod views;
 mod walk;
 
 pub use span::{state_get, state_set};
+pub use views::{for_each_view, views_of_logs, views_of_metrics, views_of_spans};
 pub use walk::for_each_item;
 
 use super::EvalError;

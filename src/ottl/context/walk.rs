@@ -6,6 +6,7 @@ use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::Metric;
 use crate::otlp::trace::Span;
 use crate::otlp::{InstrumentationScope, Resource};
+use crate::ottl::limits;
 use crate::pipeline::Data;
 
 /// The parts of an item that are the same for all records of a scope.
@@ -86,8 +87,9 @@ fn metrics(
     visit: &mut impl FnMut(&mut Item<'_>),
 ) {
     let mut index = 0;
-    // The list may grow on the way.
-    while index < metrics.len() {
+    // The list may grow on the way, but not without end.
+    let last = metrics.len() + limits::APPENDED;
+    while index < metrics.len().min(last) {
         if context == ContextKind::Metric {
             visit(&mut above.with(Record::Metric(metrics, index)));
         } else {

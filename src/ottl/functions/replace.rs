@@ -10,19 +10,14 @@ use crate::ottl::pattern::Pattern;
 use crate::ottl::text::text_of;
 use crate::ottl::value::Value;
 
+const REPLACEMENT: super::Param = p("replacement", ParamKind::Text);
 const FUNCTION: super::Param = opt("function", ParamKind::Function);
 const FORMAT: super::Param = opt("replacement_format", ParamKind::Text);
 
 pub const FUNCTIONS: &[Function] = &[
     Function::editor(
         "replace_all_matches",
-        &[
-            p("target", ParamKind::MapTarget),
-            p("pattern", ParamKind::Glob),
-            p("replacement", ParamKind::Text),
-            FUNCTION,
-            FORMAT,
-        ],
+        &[p("target", ParamKind::MapTarget), p("pattern", ParamKind::Glob), REPLACEMENT, FUNCTION, FORMAT],
         replace_all_matches,
         "Replaces every string value that the glob matches as a whole.",
     ),
@@ -32,7 +27,7 @@ pub const FUNCTIONS: &[Function] = &[
             p("target", ParamKind::MapTarget),
             p("mode", ParamKind::Choice(&["value", "key"])),
             p("regex", ParamKind::Regex),
-            p("replacement", ParamKind::Text),
+            REPLACEMENT,
             FUNCTION,
             FORMAT,
         ],
@@ -41,25 +36,13 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     Function::editor(
         "replace_match",
-        &[
-            p("target", ParamKind::Target),
-            p("pattern", ParamKind::Glob),
-            p("replacement", ParamKind::Text),
-            FUNCTION,
-            FORMAT,
-        ],
+        &[p("target", ParamKind::Target), p("pattern", ParamKind::Glob), REPLACEMENT, FUNCTION, FORMAT],
         replace_match,
         "Replaces a string if the glob matches it as a whole.",
     ),
     Function::editor(
         "replace_pattern",
-        &[
-            p("target", ParamKind::Target),
-            p("regex", ParamKind::Regex),
-            p("replacement", ParamKind::Text),
-            FUNCTION,
-            FORMAT,
-        ],
+        &[p("target", ParamKind::Target), p("regex", ParamKind::Regex), REPLACEMENT, FUNCTION, FORMAT],
         replace_pattern,
         "Replaces what the regex finds in a string; `$1` and `${name}` are its groups.",
     ),

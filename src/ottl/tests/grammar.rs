@@ -47,7 +47,7 @@ fn a_mistake_shows_its_place_and_the_nearest_name() {
         ),
         (
             "replace_pattern(body, \"(\", \"\")",
-            "bad regular expression \"(\": unclosed group\n  replace_pattern(body, \"(\", \"\")\n                        ^",
+            "bad regular expression: unclosed group\n  replace_pattern(body, \"(\", \"\")\n                        ^",
         ),
         (
             "merge_maps(attributes, body, \"replace\")",

@@ -232,3 +232,15 @@ fn points_can_be_asked_for_attributes() {
         assert_eq!(world.holds(ContextKind::Metric, condition), Ok(want), "{condition}");
     }
 }
+
+#[test]
+fn a_statement_that_copies_its_copies_ends() {
+    use crate::otlp::metrics::{ResourceMetrics, ScopeMetrics};
+    let scope_metrics = vec![ScopeMetrics { metrics: vec![sum(Vec::new())], ..ScopeMetrics::default() }];
+    let mut data =
+        crate::pipeline::Data::Metrics(vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }]);
+    let statement = crate::ottl::Statement::compile("copy_metric()", ContextKind::Metric).unwrap();
+    crate::ottl::for_each_item(&mut data, ContextKind::Metric, |item| statement.run(item).unwrap());
+    let crate::pipeline::Data::Metrics(all) = data else { panic!("metrics") };
+    assert_eq!(all[0].scope_metrics[0].metrics.len(), 2 + crate::ottl::limits::APPENDED);
+}

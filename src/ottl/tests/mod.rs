@@ -1,5 +1,6 @@
 //! The language as its users see it.
 
+mod arguments;
 mod converters;
 mod documentation;
 mod editors;

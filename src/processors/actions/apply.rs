@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::convert::{Conversion, hash};
+use crate::otlp::attributes::find;
 use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
 
 /// A checked list of actions.
@@ -157,8 +158,4 @@ impl Target {
     fn matches(&self, key: &Str) -> bool {
         self.key.as_ref() == Some(key) || self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(key))
     }
-}
-
-fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
-    attributes.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
 }

@@ -1,8 +1,8 @@
 //! Joining batches so that each resource and scope is on the wire once.
 
+use crate::otlp::groups::{Group, Scoped};
+use crate::otlp::identity::{Digest, IdentityMap};
 use crate::pipeline::Data;
-use crate::processors::groups::{Group, Scoped};
-use crate::processors::identity::{Digest, IdentityMap};
 
 /// Where each resource of the collected data is.
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! From one total to the next.
 
+use crate::otlp::buckets::{downscale, subtract};
 use crate::otlp::metrics::{
     Buckets, ExponentialHistogramDataPoint, HistogramDataPoint, Number, NumberDataPoint,
 };
-use crate::processors::buckets::{downscale, subtract};
 
 /// What is remembered of the last point of a series.
 pub enum Total {

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
-use super::identity::Digest;
-use super::points::{Point, kind_of};
 use crate::component::{
     BuildError, Context, Next, Processor, ProcessorConfig, ProcessorType, decode_processor,
 };
 use crate::config::{Issues, types};
+use crate::otlp::identity::Digest;
 use crate::otlp::metrics::{self, Metric, ResourceMetrics, Temporality};
+use crate::otlp::points::{Point, kind_of};
 use crate::pipeline::{Batch, Data, Signal};
 use crate::telemetry::{Counter, Telemetry};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::delta::Total;
-use crate::processors::identity::{Identity, IdentityMap};
+use crate::otlp::identity::{Identity, IdentityMap};
 
 /// More series than this are not remembered: 50 MB for sums.
 const MAX_SERIES: usize = 500_000;

@@ -3,11 +3,13 @@
 
 use super::Faults;
 use super::config::{LogMatchConfig, MatchType, MetricMatchConfig, SpanMatchConfig};
+use super::expressions::Expressions;
 use super::matching::{AttributeMatch, TextSet};
 use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::Metric;
-use crate::otlp::trace::Span;
+use crate::otlp::trace::{Span, SpanKind};
 use crate::otlp::{AnyValue, Attributes, InstrumentationScope, KeyValue, Resource};
+use crate::ottl::EvalError;
 
 /// Include and exclude of one signal.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Matcher {
     libraries: Vec<(TextSet, Option<TextSet>)>,
     attributes: Vec<AttributeMatch>,
     resource_attributes: Vec<AttributeMatch>,
+    /// Of metrics, about their points.
+    expressions: Option<Expressions>,
     /// The lowest severity, and whether none matches too.
     severity: Option<(i32, bool)>,
 }
@@ -78,16 +82,26 @@ impl Legacy {
     }
 
     /// Whether a metric is dropped. Resource attributes and names decide one without the other.
-    pub fn drops_metric(&self, resource: Option<&Resource>, metric: &Metric) -> bool {
+    pub fn drops_metric(
+        &self,
+        resource: Option<&Resource>,
+        metric: &Metric,
+        failed: &mut dyn FnMut(&str, &EvalError),
+    ) -> bool {
+        let mut by_points = |expressions: &Expressions| expressions.any(resource, metric, failed);
         let outside = |include: &Matcher| {
             !include.matches_resource(resource)
                 || include.texts.as_ref().is_some_and(|names| !names.is_match(&metric.name))
+                || include.expressions.as_ref().is_some_and(|expressions| !by_points(expressions))
         };
-        let inside = |exclude: &Matcher| {
+        if self.include.as_ref().is_some_and(outside) {
+            return true;
+        }
+        self.exclude.as_ref().is_some_and(|exclude| {
             (!exclude.resource_attributes.is_empty() && exclude.matches_resource(resource))
                 || exclude.texts.as_ref().is_some_and(|names| names.is_match(&metric.name))
-        };
-        self.include.as_ref().is_some_and(outside) || self.exclude.as_ref().is_some_and(inside)
+                || exclude.expressions.as_ref().is_some_and(by_points)
+        })
     }
 }
 
@@ -110,12 +124,12 @@ impl Matcher {
     }
 
     fn of_metrics(config: &MetricMatchConfig) -> Result<Self, String> {
-        if config.match_type == MatchType::Expr || !config.expressions.is_empty() {
-            return Err("match_type expr is not offered here: write the expressions as OTTL conditions, \
-                such as metrics: {metric: ['name == \"x\" and HasAttrOnDatapoint(\"k\", \"v\")']}"
-                .to_owned());
+        if (config.match_type == MatchType::Expr) == config.expressions.is_empty() {
+            return Err("expressions go with match_type expr, and the other way round".to_owned());
         }
+        let expressions = (!config.expressions.is_empty()).then(|| Expressions::new(&config.expressions));
         Self {
+            expressions: expressions.transpose()?,
             texts: TextSet::new(config.match_type, &config.metric_names)?,
             resource_attributes: AttributeMatch::all(config.match_type, &config.resource_attributes)?,
             ..Self::default()
@@ -146,7 +160,10 @@ impl Matcher {
     fn not_empty(self) -> Result<Self, String> {
         let lists = [self.attributes.len(), self.resource_attributes.len(), self.libraries.len()];
         let sets = [&self.texts, &self.severity_texts, &self.services, &self.kinds];
-        let empty = lists == [0; 3] && sets.into_iter().all(Option::is_none) && self.severity.is_none();
+        let empty = lists == [0; 3]
+            && sets.into_iter().all(Option::is_none)
+            && self.severity.is_none()
+            && self.expressions.is_none();
         if empty { Err("nothing to match is given".to_owned()) } else { Ok(self) }
     }
 
@@ -185,7 +202,7 @@ impl Matcher {
         self.matches_resource(resource)
             && self.services.as_ref().is_none_or(|set| set.is_match(service()))
             && self.texts.as_ref().is_none_or(|set| set.is_match(&span.name))
-            && self.kinds.as_ref().is_none_or(|set| set.is_match(kind_name(span.kind)))
+            && self.kinds.as_ref().is_none_or(|set| set.is_match(SpanKind::name_of(span.kind)))
             && (self.libraries.is_empty() || library())
             && all(&self.attributes, &span.attributes)
     }
@@ -193,17 +210,6 @@ impl Matcher {
 
 fn all(matches: &[AttributeMatch], attributes: &Vec<KeyValue>) -> bool {
     matches.iter().all(|attribute| attribute.is_match(attributes))
-}
-
-fn kind_name(kind: i32) -> &'static str {
-    match kind {
-        1 => "SPAN_KIND_INTERNAL",
-        2 => "SPAN_KIND_SERVER",
-        3 => "SPAN_KIND_CLIENT",
-        4 => "SPAN_KIND_PRODUCER",
-        5 => "SPAN_KIND_CONSUMER",
-        _ => "SPAN_KIND_UNSPECIFIED",
-    }
 }
 
 /// `WARN` is 13, `WARN2` 14.

@@ -23,7 +23,7 @@ impl TextSet {
                 Self::Patterns(texts.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?)
             }
             MatchType::Expr => {
-                return Err("match_type expr is not offered here: write an OTTL condition".to_owned());
+                return Err("match_type expr goes with expressions on metrics alone".to_owned());
             }
             MatchType::Unset => return Err("match_type is missing: strict or regexp".to_owned()),
         }))

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod config;
+mod expressions;
 mod legacy;
 mod matching;
 mod run;

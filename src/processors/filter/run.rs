@@ -3,17 +3,15 @@
 use super::Rules;
 use super::verdict::{Judge, apply};
 use crate::component::{Context, Next, Processor};
+use crate::ottl::{EvalError, Failures};
 use crate::pipeline::{Batch, Signal};
 use crate::processors::transform::ErrorMode;
-use crate::telemetry::{Causes, Counter};
+use crate::telemetry::Counter;
 
 pub struct Filter {
-    id: String,
     rules: Rules,
-    error_mode: ErrorMode,
     filtered: Counter,
-    errors: Counter,
-    causes: Causes<String>,
+    failures: Failures,
 }
 
 impl Filter {
@@ -26,27 +24,20 @@ impl Filter {
         };
         Self {
             filtered: context.telemetry.counter(name, &[("filter", &id)]),
-            errors: context
-                .telemetry
-                .counter("kmagent_processor_filter_condition_errors", &[("processor", &id)]),
-            id,
+            failures: Failures::new(
+                &id,
+                context.telemetry.counter("kmagent_processor_filter_condition_errors", &[("processor", &id)]),
+                error_mode == ErrorMode::Silent,
+            ),
             rules,
-            error_mode,
-            causes: Causes::new(),
         }
     }
 }
 
 impl Processor for Filter {
     fn process(&mut self, mut batch: Batch, next: &mut dyn Next) {
-        let mut failed = |condition: &str, error: &crate::ottl::EvalError| {
-            self.errors.add(1);
-            if self.error_mode != ErrorMode::Silent && self.causes.is_new(condition.to_owned()) {
-                log::error!(
-                    "{}: a condition failed, the item stays (logged once): {error}\n  {condition}",
-                    self.id
-                );
-            }
+        let mut failed = |condition: &str, error: &EvalError| {
+            self.failures.note(condition, error, "the item stays");
         };
         let verdict = Judge { rules: &self.rules, failed: &mut failed }.judge(batch.data());
         if verdict.drops_something() {

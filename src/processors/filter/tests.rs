@@ -257,6 +257,28 @@ fn include_and_exclude_of_metrics_and_spans() {
         let left: Vec<_> = points(filter(yaml, metrics()).0).into_iter().map(|(name, _)| name).collect();
         assert_eq!(left, want, "{yaml}");
     }
+    for (expression, kept) in [
+        ("MetricName == \"cpu\" and HasLabel(\"x\")", "cpu"),
+        ("MetricName matches \"^d\"", "disk"),
+        ("Label(\"z\") == \"v\"", "disk"),
+        ("Label(\"none\") == \"\" and MetricName == \"cpu\"", "cpu"),
+        ("resource[\"service.name\"] == \"a\" and HasLabel(\"z\")", "disk"),
+    ] {
+        let yaml = |block: &str| {
+            format!(
+                "metrics: {{{block}: {{match_type: expr, expressions: ['MetricName == \"no\"', '{expression}']}}}}"
+            )
+        };
+        let names = |block: &str| {
+            points(filter(&yaml(block), metrics()).0).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("include"), [kept], "{expression}");
+        assert_eq!(names("exclude"), [if kept == "cpu" { "disk" } else { "cpu" }], "{expression}");
+    }
+    let failing = "metrics: {exclude: {match_type: expr, expressions: ['Label(\"x\") > 1']}}";
+    let (left, telemetry) = filter(failing, metrics());
+    assert_eq!(points(left).len(), 2);
+    assert_eq!(telemetry.total("kmagent_processor_filter_condition_errors"), 3);
     for (yaml, want) in [
         ("spans: {include: {match_type: strict, services: [a], span_names: [query]}}", vec!["query"]),
         ("spans: {include: {match_type: strict, services: [b]}}", vec![]),
@@ -288,7 +310,16 @@ fn mistakes_are_told_with_their_place() {
         let error = build(yaml, Signal::Logs, &Telemetry::new()).err().expect(yaml).to_string();
         assert!(error.contains(want), "{yaml}: {error}");
     }
-    let yaml = "metrics: {include: {match_type: expr, expressions: ['true']}}";
-    let error = build(yaml, Signal::Metrics, &Telemetry::new()).err().unwrap().to_string();
-    assert!(error.contains("write the expressions as OTTL conditions"), "{error}");
+    for (yaml, want) in [
+        ("metrics: {include: {match_type: expr}}", "metrics::include: expressions go with match_type expr"),
+        ("metrics: {include: {match_type: strict, expressions: ['true']}}", "go with match_type expr"),
+        (
+            "metrics: {exclude: {match_type: expr, expressions: ['HasLabl(\"x\")']}}",
+            "unknown function \"HasLabl\"",
+        ),
+        ("metrics: {exclude: {match_type: expr, expressions: ['MetricName']}}", "expected a bool"),
+    ] {
+        let error = build(yaml, Signal::Metrics, &Telemetry::new()).err().expect(yaml).to_string();
+        assert!(error.contains(want), "{yaml}: {error}");
+    }
 }

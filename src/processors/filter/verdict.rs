@@ -3,10 +3,10 @@
 
 use super::Rules;
 use super::legacy::Legacy;
+use crate::otlp::Resource;
 use crate::otlp::logs::{ResourceLogs, ScopeLogs};
 use crate::otlp::metrics::{Data as MetricData, Metric, ResourceMetrics, ScopeMetrics};
 use crate::otlp::trace::{ResourceSpans, ScopeSpans, Span};
-use crate::otlp::{InstrumentationScope, Resource};
 use crate::ottl::{EvalError, RecordRef, View};
 use crate::pipeline::Data;
 
@@ -48,11 +48,19 @@ impl Judge<'_> {
 
     fn drops_resource(&mut self, resource: Option<&Resource>, schema_url: &str) -> bool {
         !self.rules.resource.is_empty()
-            && self.rules.resource.any(&view(resource, schema_url, None, "", RecordRef::None), self.failed)
+            && self
+                .rules
+                .resource
+                .any(&View::new((resource, schema_url), (None, ""), RecordRef::None), self.failed)
     }
 
-    fn drops_item(&mut self, view: &View<'_>, legacy: impl FnOnce(&Legacy) -> bool) -> bool {
-        self.rules.legacy.as_ref().is_some_and(legacy) || self.rules.item.any(view, self.failed)
+    fn drops_item(
+        &mut self,
+        view: &View<'_>,
+        drops: impl FnOnce(&Legacy, &mut dyn FnMut(&str, &EvalError)) -> bool,
+    ) -> bool {
+        self.rules.legacy.as_ref().is_some_and(|legacy| drops(legacy, self.failed))
+            || self.rules.item.any(view, self.failed)
     }
 
     fn logs(&mut self, entry: &ResourceLogs, verdict: &mut Verdict) {
@@ -62,9 +70,12 @@ impl Judge<'_> {
         }
         for ScopeLogs { scope, log_records, schema_url } in &entry.scope_logs {
             for record in log_records {
-                let view =
-                    view(resource, &entry.schema_url, scope.as_ref(), schema_url, RecordRef::Log(record));
-                verdict.mark(self.drops_item(&view, |legacy| {
+                let view = View::new(
+                    (resource, &entry.schema_url),
+                    (scope.as_ref(), schema_url),
+                    RecordRef::Log(record),
+                );
+                verdict.mark(self.drops_item(&view, |legacy, _| {
                     legacy.drops(|matcher| matcher.matches_log(resource, record))
                 }));
             }
@@ -78,15 +89,14 @@ impl Judge<'_> {
         }
         for ScopeMetrics { scope, metrics, schema_url } in &entry.scope_metrics {
             for (i, metric) in metrics.iter().enumerate() {
-                let mut view = view(
-                    resource,
-                    &entry.schema_url,
-                    scope.as_ref(),
-                    schema_url,
+                let mut view = View::new(
+                    (resource, &entry.schema_url),
+                    (scope.as_ref(), schema_url),
                     RecordRef::Metric(metrics, i),
                 );
-                if verdict.mark(self.drops_item(&view, |legacy| legacy.drops_metric(resource, metric)))
-                    || self.rules.part.is_empty()
+                if verdict.mark(
+                    self.drops_item(&view, |legacy, failed| legacy.drops_metric(resource, metric, failed)),
+                ) || self.rules.part.is_empty()
                 {
                     continue;
                 }
@@ -106,8 +116,9 @@ impl Judge<'_> {
         for ScopeSpans { scope, spans, schema_url } in &entry.scope_spans {
             let scope = scope.as_ref();
             for span in spans {
-                let mut view = view(resource, &entry.schema_url, scope, schema_url, RecordRef::Span(span));
-                let dropped = self.drops_item(&view, |legacy| {
+                let mut view =
+                    View::new((resource, &entry.schema_url), (scope, schema_url), RecordRef::Span(span));
+                let dropped = self.drops_item(&view, |legacy, _| {
                     legacy.drops(|matcher| matcher.matches_span(resource, scope, span))
                 });
                 if verdict.mark(dropped) || self.rules.part.is_empty() {
@@ -120,16 +131,6 @@ impl Judge<'_> {
             }
         }
     }
-}
-
-fn view<'a>(
-    resource: Option<&'a Resource>,
-    resource_schema_url: &'a str,
-    scope: Option<&'a InstrumentationScope>,
-    scope_schema_url: &'a str,
-    record: RecordRef<'a>,
-) -> View<'a> {
-    View { resource, resource_schema_url, scope, scope_schema_url, record, cache: &[] }
 }
 
 /// Takes out what is marked, and what is empty then.

@@ -1,14 +1,14 @@
 //! Putting items under the resource that their attributes ask for.
 
+use crate::otlp::groups::{Group, Scoped};
+use crate::otlp::identity::{Digest, Identity, IdentityMap};
 use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::Metric;
+use crate::otlp::points::{Point, append, header_of, kind_of, with_points};
 use crate::otlp::trace::Span;
 use crate::otlp::{Attributes, InstrumentationScope, KeyValue, Resource, Str};
 use crate::pipeline::Data;
-use crate::processors::groups::{Group, Scoped};
-use crate::processors::identity::{Digest, Identity, IdentityMap};
 use crate::processors::items::{any_attributes, any_point, any_resource};
-use crate::processors::points::{Point, append, header_of, kind_of, with_points};
 
 /// What was done, in items.
 #[derive(Debug, Default, PartialEq, Eq)]

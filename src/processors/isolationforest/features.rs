@@ -1,11 +1,12 @@
 //! Items as points in a space of numbers.
 
+use crate::otlp::attributes::find;
+use crate::otlp::identity::{Digest, IdentityMap};
 use crate::otlp::logs::LogRecord;
 use crate::otlp::metrics::NumberDataPoint;
 use crate::otlp::trace::{Span, StatusCode};
 use crate::otlp::{AnyValue, KeyValue, Str};
 use crate::pipeline::Signal;
-use crate::processors::identity::{Digest, IdentityMap};
 
 /// Series whose last value is remembered, for rates of change; more start anew.
 const MAX_SERIES: usize = 100_000;
@@ -113,7 +114,7 @@ impl Features {
 
 /// Numbers, bools as 0 and 1, and texts that are numbers; anything else is 0.
 fn attribute(attributes: &[KeyValue], key: &Str) -> f64 {
-    match attributes.iter().find(|entry| entry.key == *key).map(|entry| &entry.value) {
+    match find(attributes, key) {
         Some(AnyValue::Int(value)) => *value as f64,
         Some(AnyValue::Double(value)) => *value,
         Some(AnyValue::Bool(value)) => f64::from(u8::from(*value)),

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::items::attributes_of;
 use crate::component::{
     BuildError, Context, Next, Processor, ProcessorConfig, ProcessorType, decode_processor,
 };
 use crate::config::{Issues, types};
+use crate::otlp::attributes::attributes_of;
 use crate::otlp::metrics::{Data as MetricData, ResourceMetrics};
 use crate::otlp::{Attributes, KeyValue, Str};
 use crate::pipeline::{Batch, Data, Signal};

@@ -259,5 +259,5 @@ impl AssociationConfig {
 }
 
 fn check_regex(pattern: &str, path: &str, issues: &mut Issues) -> Option<Regex> {
-    Regex::new(pattern).map_err(|error| issues.error(path, error.to_string())).ok()
+    crate::pattern::compile(pattern).map_err(|error| issues.error(path, error.to_string())).ok()
 }

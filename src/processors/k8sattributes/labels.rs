@@ -8,6 +8,7 @@ use super::config::{ExtractConfig, Origin, RuleConfig};
 use crate::kube::objects::{Entity, EntityNeeds};
 use crate::kube::{Kept, Keys, kept_value};
 use crate::otlp::{Attributes, KeyValue, Str};
+use crate::pattern::{PatternError, compile};
 
 /// The rules for one kind of object.
 #[derive(Default)]
@@ -37,13 +38,13 @@ enum Select {
 }
 
 impl ObjectRules {
-    pub fn new(extract: &ExtractConfig, from: Origin) -> Result<Self, regex::Error> {
-        let compile = |rules: &[RuleConfig], kind: Kind| -> Result<Vec<Rule>, regex::Error> {
+    pub fn new(extract: &ExtractConfig, from: Origin) -> Result<Self, PatternError> {
+        let all = |rules: &[RuleConfig], kind: Kind| -> Result<Vec<Rule>, PatternError> {
             rules.iter().filter(|rule| rule.from == from).map(|rule| Rule::new(rule, kind)).collect()
         };
         Ok(Self {
-            labels: compile(&extract.labels, Kind::Label)?,
-            annotations: compile(&extract.annotations, Kind::Annotation)?,
+            labels: all(&extract.labels, Kind::Label)?,
+            annotations: all(&extract.annotations, Kind::Annotation)?,
         })
     }
 
@@ -88,7 +89,7 @@ impl Kind {
 }
 
 impl Rule {
-    fn new(config: &RuleConfig, kind: Kind) -> Result<Self, regex::Error> {
+    fn new(config: &RuleConfig, kind: Kind) -> Result<Self, PatternError> {
         let (object, word) = (config.from.name(), kind.word());
         let select = if config.key_regex.is_empty() {
             let attribute = match &*config.tag_name {
@@ -97,7 +98,7 @@ impl Rule {
             };
             Select::Key { key: config.key.clone(), attribute }
         } else {
-            let pattern = Regex::new(&format!("^(?:{})$", config.key_regex))?;
+            let pattern = compile(&format!("^(?:{})$", config.key_regex))?;
             let template =
                 (pattern.captures_len() > 1 && !config.tag_name.is_empty()).then(|| config.tag_name.clone());
             // Upstream's own inconsistency: singular for workloads, plural for the others.
@@ -107,7 +108,7 @@ impl Rule {
             };
             Select::Pattern { pattern, template, prefix }
         };
-        let regex = if config.regex.is_empty() { None } else { Some(Regex::new(&config.regex)?) };
+        let regex = if config.regex.is_empty() { None } else { Some(compile(&config.regex)?) };
         Ok(Self { select, regex })
     }
 

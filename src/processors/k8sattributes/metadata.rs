@@ -5,8 +5,6 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use regex::Regex;
-
 use super::association::Associations;
 use super::config::{FieldFilterConfig, K8sAttributesConfig, Operator, Origin};
 use super::index::PodIndex;
@@ -15,6 +13,7 @@ use super::rules::{Cluster, Rules};
 use crate::component::BuildError;
 use crate::kube::objects::{Entity, Owner, Pod};
 use crate::kube::{Access, Client, Handler, Informer, Query, Resource, SyncState};
+use crate::pattern::{PatternError, compile};
 use crate::pipeline::Stop;
 use crate::telemetry::{Counter, Telemetry};
 
@@ -57,10 +56,10 @@ impl Metadata {
         client: &Arc<Client>,
         telemetry: &Telemetry,
     ) -> Result<Self, BuildError> {
-        let bad_regex = |error: regex::Error| BuildError::new(error.to_string());
+        let bad_regex = |error: PatternError| BuildError::new(error.to_string());
         let rules = Arc::new(Rules::new(config).map_err(bad_regex)?);
         let associations = Arc::new(Associations::new(&config.pod_association));
-        let exclude = config.exclude.pods.iter().map(|pod| Regex::new(&pod.name));
+        let exclude = config.exclude.pods.iter().map(|pod| compile(&pod.name));
         let exclude = exclude.collect::<Result<Vec<_>, _>>().map_err(bad_regex)?;
         let index = Arc::new(PodIndex::new(associations.clone(), rules.clone(), exclude, telemetry));
         let no_thread = |error: io::Error| BuildError::new(format!("cannot start a thread: {error}"));

@@ -11,6 +11,7 @@ use super::labels::ObjectRules;
 use crate::kube::kept_value;
 use crate::kube::objects::{Container, Entity, EntityNeeds, Owner, Pod, PodNeeds, STATIC_POD_UID};
 use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
+use crate::pattern::PatternError;
 
 /// Annotations that set resource attributes.
 const OTEL_ANNOTATION: &str = "resource.opentelemetry.io/";
@@ -84,7 +85,7 @@ struct Named {
 }
 
 impl Rules {
-    pub fn new(config: &K8sAttributesConfig) -> Result<Self, regex::Error> {
+    pub fn new(config: &K8sAttributesConfig) -> Result<Self, PatternError> {
         let extract = &config.extract;
         let mut by_object = Vec::new();
         for from in Origin::ALL {

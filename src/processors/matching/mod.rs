@@ -7,6 +7,8 @@ use serde::Deserialize;
 use super::items::{Item, Subject};
 use super::literal::Literal;
 use crate::config::Node;
+use crate::otlp::attributes::find;
+use crate::otlp::trace::SpanKind;
 use crate::otlp::{AnyValue, KeyValue, Str};
 use crate::ottl::text_of_any;
 
@@ -114,7 +116,7 @@ impl Matcher {
             }
             Item::Span(span) => {
                 self.span_names.allow(&span.name)
-                    && (self.span_kinds.0.is_empty() || self.span_kinds.find(kind_name(span.kind)))
+                    && (self.span_kinds.0.is_empty() || self.span_kinds.find(SpanKind::name_of(span.kind)))
                     && all(&self.attributes, &span.attributes)
             }
             Item::Metric(metric) => self.metric_names.allow(&metric.name),
@@ -128,8 +130,8 @@ impl Matcher {
         if self.services.0.is_empty() {
             return true;
         }
-        let name = resource.iter().find(|entry| entry.key == "service.name");
-        name.is_some_and(|entry| text_of_any(&entry.value).is_ok_and(|name| self.services.find(&name)))
+        find(resource, "service.name")
+            .is_some_and(|name| text_of_any(name).is_ok_and(|name| self.services.find(&name)))
     }
 
     fn library(&self, subject: &Subject<'_>) -> bool {
@@ -171,29 +173,17 @@ impl Text {
 
 fn all(wanted: &[(Str, Wanted)], attributes: &[KeyValue]) -> bool {
     wanted.iter().all(|(key, wanted)| {
-        attributes.iter().find(|entry| entry.key == *key).is_some_and(|entry| match wanted {
+        find(attributes, key).is_some_and(|found| match wanted {
             Wanted::Present => true,
-            Wanted::Equal(value) => entry.value == *value,
-            Wanted::Pattern(pattern) => match &entry.value {
+            Wanted::Equal(value) => found == value,
+            Wanted::Pattern(pattern) => match found {
                 AnyValue::String(_) | AnyValue::Bool(_) | AnyValue::Int(_) | AnyValue::Double(_) => {
-                    text_of_any(&entry.value).is_ok_and(|text| pattern.is_match(&text))
+                    text_of_any(found).is_ok_and(|text| pattern.is_match(&text))
                 }
                 _ => false,
             },
         })
     })
-}
-
-/// The name of a span kind as the configuration writes it.
-fn kind_name(kind: i32) -> &'static str {
-    match kind {
-        1 => "SPAN_KIND_INTERNAL",
-        2 => "SPAN_KIND_SERVER",
-        3 => "SPAN_KIND_CLIENT",
-        4 => "SPAN_KIND_PRODUCER",
-        5 => "SPAN_KIND_CONSUMER",
-        _ => "SPAN_KIND_UNSPECIFIED",
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use regex::Regex;
 
 use crate::otlp::metrics::Metric;
+use crate::otlp::points::{Point, with_points};
 use crate::otlp::{KeyValue, Str};
 use crate::processors::items::any_point;
-use crate::processors::points::{Point, with_points};
 
 pub struct Filter {
     pub names: Names,

@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
+use crate::otlp::buckets;
+use crate::otlp::identity::{Digest, IdentityMap};
 use crate::otlp::metrics::{
     Buckets, Data, ExponentialHistogramDataPoint, HistogramDataPoint, Number, NumberDataPoint, Temporality,
 };
-use crate::processors::buckets;
-use crate::processors::identity::{Digest, IdentityMap};
-use crate::processors::points::Point;
+use crate::otlp::points::Point;
 
 /// How the values of merged points become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

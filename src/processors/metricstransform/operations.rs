@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::filter::Filter;
 use super::merge::{Aggregation, merge};
 use crate::otlp::metrics::{Data, Metric, Number};
+use crate::otlp::points::{Point, with_points};
 use crate::otlp::{AnyValue, Attributes, Str};
-use crate::processors::points::{Point, with_points};
 
 pub enum Operation {
     AddLabel { label: Str, value: Str },

@@ -6,8 +6,8 @@ use super::filter::Filter;
 use super::merge::{Aggregation, merge};
 use super::operations::Operation;
 use crate::otlp::metrics::{Data, Metric, ResourceMetrics, ScopeMetrics};
+use crate::otlp::points::{Point, append, header_of, kind_of, with_points};
 use crate::otlp::{AnyValue, Attributes, Str};
-use crate::processors::points::{Point, append, header_of, kind_of, with_points};
 use crate::telemetry::Causes;
 
 pub struct Transform {

@@ -1,7 +1,10 @@
 //! `redaction`: takes out attributes that are not allowed, and masks values that are blocked.
 
+mod database;
 mod mask;
 mod redact;
+mod sql;
+mod url;
 
 use serde::Deserialize;
 
@@ -9,11 +12,14 @@ use super::pattern;
 use crate::component::{
     BuildError, Context, Next, Processor, ProcessorConfig, ProcessorType, decode_processor,
 };
-use crate::config::{Issues, Node};
+use crate::config::Issues;
+use crate::config::types::section;
 use crate::pipeline::{Batch, Signal};
 
+use database::{DatabaseConfig, DatabaseSanitizer};
 use mask::{Hash, Mask};
 use redact::{Redactor, Summary};
+use url::{UrlConfig, UrlSanitizer};
 
 pub static TYPE: ProcessorType = ProcessorType {
     name: "redaction",
@@ -45,17 +51,12 @@ pub struct RedactionConfig {
     hash_function: String,
     /// `debug`, `info` or `silent`: what is said about it in attributes.
     summary: String,
-    url_sanitizer: Option<Sanitizer>,
-    db_sanitizer: Option<Sanitizer>,
-}
-
-/// Of the collector's sanitizers only the switch is known: they are not built yet.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Sanitizer {
-    enabled: bool,
-    #[serde(rename = "attributes")]
-    _attributes: Option<Node>,
+    /// Takes what is individual out of URLs.
+    #[serde(deserialize_with = "section")]
+    url_sanitizer: Option<UrlConfig>,
+    /// Takes literals out of database statements.
+    #[serde(deserialize_with = "section")]
+    db_sanitizer: Option<DatabaseConfig>,
 }
 
 impl ProcessorConfig for RedactionConfig {
@@ -75,12 +76,6 @@ impl ProcessorConfig for RedactionConfig {
         }
         if let Err(error) = self.summary() {
             issues.error("summary", error);
-        }
-        for (key, sanitizer) in [("url_sanitizer", &self.url_sanitizer), ("db_sanitizer", &self.db_sanitizer)]
-        {
-            if sanitizer.as_ref().is_some_and(|sanitizer| sanitizer.enabled) {
-                issues.error(key, "is not built yet: remove it, or use blocked_values");
-            }
         }
         if !self.allow_all_keys && self.allowed_keys.is_empty() {
             issues.warn(
@@ -105,6 +100,8 @@ impl ProcessorConfig for RedactionConfig {
                 allowed_values: compile(&self.allowed_values)?,
                 mask: self.hash().map_err(BuildError)?,
                 summary: self.summary().map_err(BuildError)?,
+                urls: self.url_sanitizer.as_ref().and_then(UrlSanitizer::new),
+                statements: self.db_sanitizer.as_ref().and_then(DatabaseSanitizer::new),
             },
         }))
     }

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
+use super::database::{DatabaseSanitizer, system_of};
 use super::mask::Mask;
+use super::url::UrlSanitizer;
 use crate::otlp::metrics::{self, Metric};
 use crate::otlp::{AnyValue, Attributes, InstrumentationScope, KeyValue, Resource, Str};
 use crate::ottl::text_of_any;
@@ -22,6 +24,8 @@ pub struct Redactor {
     pub allowed_values: Vec<Regex>,
     pub mask: Mask,
     pub summary: Summary,
+    pub urls: Option<UrlSanitizer>,
+    pub statements: Option<DatabaseSanitizer>,
 }
 
 /// What is said about what was done, in attributes beside the others.
@@ -51,10 +55,11 @@ impl Redactor {
                     for scoped in &mut group.scope_logs {
                         self.scope(scoped.scope.as_mut());
                         for record in &mut scoped.log_records {
-                            self.attributes(&mut record.attributes);
                             if let Some(body) = &mut record.body {
                                 self.body(body);
+                                self.sanitize_body(body, &record.attributes);
                             }
+                            self.attributes(&mut record.attributes);
                         }
                     }
                 }
@@ -74,6 +79,12 @@ impl Redactor {
                     for scoped in &mut group.scope_spans {
                         self.scope(scoped.scope.as_mut());
                         for span in &mut scoped.spans {
+                            if let Some(urls) = &self.urls {
+                                urls.span_name(span);
+                            }
+                            if let Some(statements) = &self.statements {
+                                statements.span_name(span);
+                            }
                             self.attributes(&mut span.attributes);
                             span.events.iter_mut().for_each(|event| self.attributes(&mut event.attributes));
                             span.links.iter_mut().for_each(|link| self.attributes(&mut link.attributes));
@@ -115,8 +126,41 @@ impl Redactor {
 
     fn attributes(&self, attributes: &mut Vec<KeyValue>) {
         let mut report = Report::default();
+        self.sanitize(attributes, &mut report);
         self.entries(attributes, &mut report);
         self.write(report, attributes);
+    }
+
+    /// Takes what is individual out of URLs and statements.
+    fn sanitize(&self, attributes: &mut [KeyValue], report: &mut Report) {
+        if self.urls.is_none() && self.statements.is_none() {
+            return;
+        }
+        let system = system_of(attributes).map(str::to_owned);
+        for entry in attributes {
+            if self.ignores(&entry.key) {
+                continue;
+            }
+            let Some(text) = entry.value.as_str() else { continue };
+            let url = self.urls.as_ref().and_then(|urls| urls.attribute(&entry.key, text));
+            let text = url.as_deref().unwrap_or(text);
+            let statements = self.statements.as_ref();
+            let statement = statements.and_then(|all| all.attribute(&entry.key, text, system.as_deref()));
+            if let Some(clean) = statement.or(url) {
+                self.note(&mut report.masked, &entry.key);
+                entry.value = clean.into();
+            }
+        }
+    }
+
+    /// A body that is a URL, or a statement of the database that the attributes name.
+    fn sanitize_body(&self, body: &mut AnyValue, attributes: &[KeyValue]) {
+        let Some(text) = body.as_str() else { return };
+        let url = self.urls.as_ref().and_then(|urls| urls.log_body(text));
+        let statement = || self.statements.as_ref().and_then(|all| all.statement(text, attributes));
+        if let Some(clean) = url.or_else(statement) {
+            *body = clean.into();
+        }
     }
 
     /// A text is masked like a value, a map like attributes, at any depth.

@@ -163,10 +163,77 @@ fn bad_settings_are_refused() {
         ("{blocked_values: [a, '(']}", "blocked_values::1: bad regular expression"),
         ("{hash_function: crc}", "\"crc\" is not known"),
         ("{summary: loud}", "\"loud\" is not known"),
-        ("{url_sanitizer: {enabled: true}}", "url_sanitizer: is not built yet"),
+        ("{url_sanitizer: {attribute: [a]}}", "attribute"),
     ] {
         let found = issues::<RedactionConfig>(yaml);
         assert!(found.contains(want), "{yaml}: {found}");
     }
-    assert_eq!(issues::<RedactionConfig>("{allow_all_keys: true, db_sanitizer: {enabled: false}}"), "");
+    assert_eq!(
+        issues::<RedactionConfig>("{allow_all_keys: true, db_sanitizer: {sql: {enabled: false}}}"),
+        ""
+    );
+}
+
+#[test]
+fn urls_and_statements_lose_what_is_individual() {
+    let text = |key: &'static str, value: &str| (key, AnyValue::from(value));
+    const SQL: &str = "{allow_all_keys: true, summary: info, db_sanitizer: {sql: {enabled: true, attributes: [db.statement]}, redis: {enabled: true, attributes: [db.statement]}}}";
+    for (yaml, before, after) in [
+        (
+            "{allow_all_keys: true, url_sanitizer: {enabled: true, attributes: [http.url]}}",
+            vec![text("http.url", "/users/17?x=1"), text("other", "/users/17")],
+            vec![text("http.url", "/users/*"), text("other", "/users/17")],
+        ),
+        (
+            "{allow_all_keys: true, url_sanitizer: {enabled: false, attributes: [http.url]}}",
+            vec![text("http.url", "/users/17")],
+            vec![text("http.url", "/users/17")],
+        ),
+        (
+            SQL,
+            vec![text("db.system", "postgresql"), text("db.statement", "SELECT 'a' FROM t")],
+            vec![
+                text("db.system", "postgresql"),
+                text("db.statement", "SELECT ? FROM t"),
+                ("redaction.masked.count", 1.into()),
+            ],
+        ),
+        (
+            SQL,
+            vec![text("db.system.name", "Redis"), text("db.statement", "SET a b")],
+            vec![
+                text("db.system.name", "Redis"),
+                text("db.statement", "SET ?"),
+                ("redaction.masked.count", 1.into()),
+            ],
+        ),
+        // A system that nobody looks at stays.
+        (
+            SQL,
+            vec![text("db.system", "cassandra"), text("db.statement", "SELECT 1")],
+            vec![text("db.system", "cassandra"), text("db.statement", "SELECT 1")],
+        ),
+    ] {
+        assert_eq!(redact(yaml, &before), attributes(&after), "{yaml}");
+    }
+}
+
+#[test]
+fn span_names_and_bodies_are_looked_at_too() {
+    const YAML: &str = "{allow_all_keys: true, url_sanitizer: , db_sanitizer: {sql: {enabled: true}}}";
+    let mut group = spans(&[], &["GET /users/17", "SELECT 17", "GET /users/17"]);
+    let all = &mut group.scope_spans[0].spans;
+    (all[0].kind, all[1].kind, all[2].kind) = (2, 3, 1);
+    all[1].attributes = attributes(&[("db.system", "mysql".into())]);
+    let mut bench = build::<RedactionConfig>(YAML, Signal::Traces);
+    let Data::Traces(traces) = bench.one(Data::Traces(vec![group])) else { panic!("traces") };
+    let names: Vec<&str> = traces[0].scope_spans[0].spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["GET /users/*", "SELECT ?", "GET /users/17"]);
+
+    let mut group = logs(&[], &["/users/17?a=b", "SELECT 'x'", "it took 17 s"]);
+    group.scope_logs[0].log_records[1].attributes = attributes(&[("db.system", "sqlite".into())]);
+    let mut bench = build::<RedactionConfig>(YAML, Signal::Logs);
+    let Data::Logs(all) = bench.one(Data::Logs(vec![group])) else { panic!("logs") };
+    let bodies: Vec<_> = all[0].scope_logs[0].log_records.iter().map(|r| r.body.clone().unwrap()).collect();
+    assert_eq!(bodies, ["/users/*".into(), "SELECT ?".into(), AnyValue::from("it took 17 s")]);
 }

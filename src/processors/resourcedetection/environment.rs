@@ -4,6 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::kube::{Access, ApiConfig, KubeError};
+
 /// The surroundings of the agent.
 pub struct Environment {
     /// Where `/proc`, `/sys`, `/etc` … are.
@@ -15,7 +17,11 @@ pub struct Environment {
     pub azure: String,
     pub gcp: String,
     pub docker_socket: PathBuf,
+    /// The way to the API server of Kubernetes.
+    pub kube: KubeAccess,
 }
+
+pub type KubeAccess = Box<dyn Fn(&ApiConfig) -> Result<Access, KubeError> + Send + Sync>;
 
 /// The names and addresses of this host.
 pub trait Names: Send + Sync {
@@ -45,6 +51,7 @@ impl Environment {
             azure: "http://169.254.169.254".to_owned(),
             gcp: format!("http://{gcp}"),
             docker_socket: PathBuf::from("/var/run/docker.sock"),
+            kube: Box::new(Access::new),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::component::{
 };
 use crate::config::types::Secret;
 use crate::config::{Issues, Node, types};
+use crate::kube::{ApiConfig, AuthType};
 use crate::otlp::{Attributes, KeyValue};
 use crate::pipeline::{Batch, Signal, Stop};
 
@@ -57,6 +58,8 @@ pub struct ResourceDetectionConfig {
     elasticbeanstalk: Plain,
     gcp: Plain,
     heroku: Plain,
+    k8snode: K8sNode,
+    kubeadm: Kubeadm,
     lambda: Plain,
     system: System,
     // Sections of detectors that this build does not have: fine as long as they are not listed.
@@ -72,10 +75,6 @@ pub struct ResourceDetectionConfig {
     _hetzner: Option<Node>,
     #[serde(rename = "k8s_api")]
     _k8s_api: Option<Node>,
-    #[serde(rename = "k8snode")]
-    _k8snode: Option<Node>,
-    #[serde(rename = "kubeadm")]
-    _kubeadm: Option<Node>,
     #[serde(rename = "nova")]
     _nova: Option<Node>,
     #[serde(rename = "openshift")]
@@ -114,6 +113,8 @@ impl Default for ResourceDetectionConfig {
             elasticbeanstalk: Plain::default(),
             gcp: Plain::default(),
             heroku: Plain::default(),
+            k8snode: K8sNode::default(),
+            kubeadm: Kubeadm::default(),
             lambda: Plain::default(),
             system: System::default(),
             _akamai: None,
@@ -122,8 +123,6 @@ impl Default for ResourceDetectionConfig {
             _dynatrace: None,
             _hetzner: None,
             _k8s_api: None,
-            _k8snode: None,
-            _kubeadm: None,
             _nova: None,
             _openshift: None,
             _oraclecloud: None,
@@ -182,6 +181,38 @@ struct Ec2 {
     _max_attempts: u32,
     #[serde(rename = "max_backoff")]
     _max_backoff: Option<Node>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct K8sNode {
+    resource_attributes: Toggles,
+    auth_type: AuthType,
+    /// Context of the kubeconfig.
+    context: String,
+    /// The variable that holds the node's name; default `K8S_NODE_NAME`.
+    node_from_env_var: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Kubeadm {
+    resource_attributes: Toggles,
+    auth_type: AuthType,
+    /// Context of the kubeconfig.
+    context: String,
+}
+
+impl K8sNode {
+    fn api(&self) -> ApiConfig {
+        ApiConfig { auth_type: self.auth_type, context: self.context.clone() }
+    }
+}
+
+impl Kubeadm {
+    fn api(&self) -> ApiConfig {
+        ApiConfig { auth_type: self.auth_type, context: self.context.clone() }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -266,6 +297,8 @@ impl ResourceDetectionConfig {
             "elasticbeanstalk" => &self.elasticbeanstalk.resource_attributes,
             "gcp" => &self.gcp.resource_attributes,
             "heroku" => &self.heroku.resource_attributes,
+            "k8snode" => &self.k8snode.resource_attributes,
+            "kubeadm" => &self.kubeadm.resource_attributes,
             "lambda" => &self.lambda.resource_attributes,
             "system" => &self.system.resource_attributes,
             _ => {

@@ -66,6 +66,7 @@ fn environment() -> Environment {
         azure: NOBODY.into(),
         gcp: NOBODY.into(),
         docker_socket: "/nonexistent/docker.sock".into(),
+        kube: Box::new(|_| Err(crate::kube::KubeError::NotInCluster)),
     }
 }
 
@@ -429,7 +430,7 @@ fn override_says_who_wins() {
 fn bad_settings_are_refused_and_the_stock_ones_are_not() {
     for (yaml, want) in [
         ("{detectors: [nowhere]}", "invalid detector key: nowhere"),
-        ("{detectors: [k8snode]}", "not built yet"),
+        ("{detectors: [k8s_api]}", "not built yet"),
         ("{system: {hostname_sources: [magic]}}", "invalid hostname source \"magic\""),
         ("{system: {resource_attributes: {host.nam: {enabled: true}}}}", "is no attribute of this detector"),
         ("{ec2: {tags: ['(']}}", "bad regular expression"),
@@ -440,4 +441,60 @@ fn bad_settings_are_refused_and_the_stock_ones_are_not() {
     let stock = "{detectors: [env, system], override: false, timeout: 5s, \
                  system: {hostname_sources: [os], resource_attributes: {host.ip: {enabled: true}}}}";
     assert_eq!(issues::<ResourceDetectionConfig>(stock), "");
+}
+
+/// The surroundings of a pod whose API server is at `server`.
+fn pod(server: String) -> Environment {
+    Environment {
+        variable: |name| (name == "K8S_NODE_NAME" || name == "MY_NODE").then(|| "node-a".to_owned()),
+        kube: Box::new(move |_| {
+            Ok(crate::kube::Access {
+                server: server.clone(),
+                tls: crate::net::tls::ClientTls::default(),
+                credentials: crate::kube::Credentials::Token(Secret::new("t0ken")),
+            })
+        }),
+        ..environment()
+    }
+}
+
+#[test]
+fn the_node_and_the_cluster_come_from_the_kubernetes_api() {
+    let api = || {
+        metadata_server(
+            "authorization: bearer t0ken",
+            &[
+                ("GET /api/v1/nodes/node-a", r#"{"metadata": {"name": "node-a", "uid": "u-1"}, "spec": {}}"#),
+                (
+                    "GET /api/v1/namespaces/kube-system",
+                    r#"{"metadata": {"name": "kube-system", "uid": "u-2"}}"#,
+                ),
+                (
+                    "GET /api/v1/namespaces/kube-system/configmaps/kubeadm-config",
+                    r#"{"metadata": {}, "data": {"ClusterConfiguration": "apiServer: {}\nclusterName: prod\n"}}"#,
+                ),
+            ],
+        )
+    };
+    assert_eq!(
+        detect("{detectors: [k8snode, kubeadm], k8snode: {node_from_env_var: MY_NODE}}", pod(api())),
+        attributes(&[
+            ("k8s.node.uid", "u-1".into()),
+            ("k8s.node.name", "node-a".into()),
+            ("k8s.cluster.name", "prod".into()),
+            ("k8s.cluster.uid", "u-2".into()),
+        ])
+    );
+    let only = "{detectors: [kubeadm], kubeadm: {resource_attributes: {k8s.cluster.name: {enabled: false}}}}";
+    assert_eq!(detect(only, pod(api())), attributes(&[("k8s.cluster.uid", "u-2".into())]));
+}
+
+#[test]
+fn outside_of_kubernetes_or_without_permission_nothing_is_found_and_nothing_waits_long() {
+    let began = Instant::now();
+    let forbidden = metadata_server("authorization: bearer other", &[]);
+    for environment in [environment(), pod(forbidden), pod(NOBODY.into())] {
+        assert!(detect("{detectors: [k8snode, kubeadm], timeout: 300ms}", environment).is_empty());
+    }
+    assert!(began.elapsed() < Duration::from_secs(4));
 }

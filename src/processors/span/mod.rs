@@ -3,13 +3,14 @@
 use regex::{Captures, Regex};
 use serde::Deserialize;
 
-use super::items::{Item, Subject, attributes_of};
+use super::items::{Item, Subject};
 use super::matching::{Filter, Properties};
 use super::pattern;
 use crate::component::{
     BuildError, Context, Next, Processor, ProcessorConfig, ProcessorType, decode_processor,
 };
 use crate::config::Issues;
+use crate::otlp::attributes::attributes_of;
 use crate::otlp::trace::{ResourceSpans, Span, Status, StatusCode};
 use crate::otlp::{Attributes, Str};
 use crate::ottl::text_of_any;

@@ -10,6 +10,8 @@ use crate::telemetry::{Causes, Counter};
 pub struct Transform {
     groups: Vec<Group>,
     reporter: Reporter,
+    added: Counter,
+    removed: Counter,
 }
 
 /// Tells about statements that fail: each counted, each statement logged once.
@@ -23,19 +25,32 @@ struct Reporter {
 impl Transform {
     pub fn new(groups: Vec<Group>, context: &Context) -> Self {
         let id = context.id.to_string();
-        let errors =
-            context.telemetry.counter("kmagent_processor_transform_statement_errors", &[("processor", &id)]);
-        Self { groups, reporter: Reporter { id, errors, causes: Causes::new() } }
+        let counter = |name| context.telemetry.counter(name, &[("processor", &id)]);
+        Self {
+            groups,
+            added: counter("kmagent_processor_transform_added_datapoints"),
+            removed: counter("kmagent_processor_transform_removed_datapoints"),
+            reporter: Reporter {
+                errors: counter("kmagent_processor_transform_statement_errors"),
+                id,
+                causes: Causes::new(),
+            },
+        }
     }
 }
 
 impl Processor for Transform {
     fn process(&mut self, mut batch: Batch, next: &mut dyn Next) {
         if !self.groups.is_empty() {
+            let before = batch.items();
             let data = batch.data_mut();
             for (number, group) in self.groups.iter().enumerate() {
                 for_each_item(data, group.context, |item| group.run(number, item, &self.reporter));
             }
+            // Statements on metrics make points, and merge them.
+            let after = data.items();
+            self.added.add(after.saturating_sub(before) as u64);
+            self.removed.add(before.saturating_sub(after) as u64);
         }
         next.send(batch);
     }

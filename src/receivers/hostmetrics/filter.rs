@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::component::BuildError;
 use crate::config::Issues;
-use crate::expr::pattern::compile;
+use crate::pattern::compile;
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]

@@ -7,6 +7,7 @@ mod docker;
 mod env;
 mod gcp;
 mod heroku;
+mod kubernetes;
 mod system;
 
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub static ALL: &[&Detector] = &[
     &env::ENV,
     &gcp::GCP,
     &heroku::HEROKU,
+    &kubernetes::KUBEADM,
+    &kubernetes::NODE,
     &system::SYSTEM,
 ];
 
@@ -53,8 +56,6 @@ pub static NOT_BUILT: &[&str] = &[
     "dynatrace",
     "hetzner",
     "k8s_api",
-    "k8snode",
-    "kubeadm",
     "nova",
     "openshift",
     "oraclecloud",

@@ -4,8 +4,8 @@ use regex::{CaptureLocations, Regex};
 use serde::Deserialize;
 
 use crate::config::Issues;
-use crate::expr::pattern;
 use crate::otlp::{AnyValue, KeyValue, Str};
+use crate::pattern;
 
 use super::parsing::{Parse, check, parser, parser_config, text};
 use super::{Decoded, OperatorType, Problem, Section};

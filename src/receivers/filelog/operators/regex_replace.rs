@@ -6,8 +6,8 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::config::Issues;
-use crate::expr::pattern;
 use crate::otlp::AnyValue;
+use crate::pattern;
 
 use super::super::entry::Entry;
 use super::parsing::{Change, changer, check, required, text};

@@ -5,7 +5,7 @@
 //! `{` that counts nothing is plain text, `\Q…\E` quotes, `\0`, `\12` are octal, and any other
 //! escaped punctuation stands for itself.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
 /// Why a pattern is not taken. Prints as one lowercase line.
@@ -13,10 +13,28 @@ use regex_syntax::hir::{Hir, HirKind};
 #[error("bad regular expression: {0}")]
 pub struct PatternError(String);
 
+/// Largest compiled pattern in bytes: some come with the data.
+const SIZE_LIMIT: usize = 4 * 1024 * 1024;
+
 /// Compiles a pattern with Go's meaning.
 pub fn compile(pattern: &str) -> Result<Regex, PatternError> {
-    let translated = translate(pattern)?;
-    Regex::new(&translated).map_err(|error| PatternError(reason(&error)))
+    build(&translate(pattern, None)?)
+}
+
+/// A pattern and its named groups: number and name as written, which may begin with a digit.
+pub fn compile_named(pattern: &str) -> Result<(Regex, Vec<(usize, String)>), PatternError> {
+    let mut names = Vec::new();
+    let regex = build(&translate(pattern, Some(&mut names))?)?;
+    let written = |name: &str| names.get(name.strip_prefix(MADE)?.parse::<usize>().ok()?).cloned();
+    let named = regex.capture_names().enumerate().filter_map(|(number, name)| Some((number, name?)));
+    let groups = named.map(|(number, name)| (number, written(name).unwrap_or_else(|| name.to_owned())));
+    let groups = groups.collect();
+    Ok((regex, groups))
+}
+
+fn build(translated: &str) -> Result<Regex, PatternError> {
+    let built = RegexBuilder::new(translated).size_limit(SIZE_LIMIT).build();
+    built.map_err(|error| PatternError(reason(&error)))
 }
 
 /// Compiles with `^` and `$` matching at line borders, as `(?m)` before the pattern does.
@@ -54,8 +72,11 @@ const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Za-z_";
 const SPACE: &str = r"\t\n\x0c\r ";
 
-/// Rewrites a Go pattern for the `regex` crate.
-fn translate(pattern: &str) -> Result<String, PatternError> {
+/// What the library is told instead of a group's name, followed by its place in the list of names.
+const MADE: &str = "kmagent_group_";
+
+/// Rewrites a Go pattern for the `regex` crate; with `names` groups get names that the crate takes.
+fn translate(pattern: &str, mut names: Option<&mut Vec<String>>) -> Result<String, PatternError> {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut chars = Scanner { rest: pattern };
     while let Some(c) = chars.next() {
@@ -65,6 +86,9 @@ fn translate(pattern: &str) -> Result<String, PatternError> {
             '(' => {
                 out.push('(');
                 flags(&chars)?;
+                if let Some(names) = &mut names {
+                    rename(&mut chars, &mut out, names)?;
+                }
             }
             '{' if !chars.is_count() => out.push_str("\\{"),
             '{' => {
@@ -111,6 +135,26 @@ impl Scanner<'_> {
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         !low.is_empty() && digits(low) && digits(high)
     }
+}
+
+/// A group with a name: the one the crate is told goes out. A name that is not right is left to it.
+fn rename(chars: &mut Scanner, out: &mut String, names: &mut Vec<String>) -> Result<(), PatternError> {
+    for opening in ["?P<", "?<"] {
+        if let Some(rest) = chars.rest.strip_prefix(opening)
+            && let Some((name, rest)) = rest.split_once('>')
+            && !name.is_empty()
+            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@'))
+        {
+            if names.iter().any(|known| known == name) {
+                return Err(PatternError(format!("duplicate group name \"{name}\"")));
+            }
+            out.extend(["?P<", MADE, &names.len().to_string(), ">"]);
+            names.push(name.to_owned());
+            chars.rest = rest;
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Go knows the flags `i`, `m`, `s` and `U`; others would mean something here.
@@ -304,6 +348,16 @@ mod tests {
         {
             assert!(compile(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn groups_keep_names_that_only_go_takes() {
+        let names = |pattern: &str| compile_named(pattern).map(|(_, groups)| groups);
+        let group = |number: usize, name: &str| (number, name.to_owned());
+        assert_eq!(names(r"(?P<0>a)(b)(?<x.y>c)").unwrap(), [group(1, "0"), group(3, "x.y")]);
+        assert_eq!(names(r"[(?P<a>]\(\?P<b>").unwrap(), []);
+        assert!(names(r"(?P<a>x)(?P<a>y)").unwrap_err().to_string().contains("duplicate group name"));
+        assert!(names(r"(?P<a b>x)").is_err() && names(r"(?P<>x)").is_err());
     }
 
     #[test]

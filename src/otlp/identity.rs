@@ -114,7 +114,7 @@ impl Digest {
     }
 
     pub fn resource(&mut self, resource: Option<&Resource>) {
-        self.attributes(super::items::attributes_of(resource));
+        self.attributes(super::attributes::attributes_of(resource));
     }
 
     /// Name and version, as the collector identifies scopes.

@@ -67,7 +67,7 @@ macro_rules! with_points {
         }
     };
 }
-pub(super) use with_points;
+pub(crate) use with_points;
 
 /// The metric without its points.
 pub fn header_of(metric: &Metric) -> Metric {
