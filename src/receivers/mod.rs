@@ -2,11 +2,25 @@
 
 pub mod filelog;
 pub mod hostmetrics;
+pub mod journald;
 pub mod kubeletstats;
+pub mod records;
 pub mod scraper;
+pub mod sockets;
 pub mod switches;
+pub mod syslog;
+pub mod tcplog;
+pub mod udplog;
 
 use crate::component::ReceiverType;
 
 /// Every receiver type of this build, sorted by name.
-pub static TYPES: &[&ReceiverType] = &[&filelog::TYPE, &hostmetrics::TYPE, &kubeletstats::TYPE];
+pub static TYPES: &[&ReceiverType] = &[
+    &filelog::TYPE,
+    &hostmetrics::TYPE,
+    &journald::TYPE,
+    &kubeletstats::TYPE,
+    &syslog::TYPE,
+    &tcplog::TYPE,
+    &udplog::TYPE,
+];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::otlp::Attributes;
-use crate::pipeline::{Data, Outcome};
+use crate::pipeline::Outcome;
 use crate::telemetry::{Causes, Telemetry};
 
 use super::anchor::{Anchor, Fingerprint};
@@ -17,6 +17,7 @@ use super::content::Content;
 use super::entry::{Entry, FileId};
 use super::finder::Finder;
 use super::finish::LINGER;
+use super::handoff::{Now, Outlet};
 use super::ledger::{Ledger, Mark, Settled};
 use super::meters::Meters;
 use super::operators::Chain;
@@ -31,21 +32,6 @@ const WINDOW: usize = 256 << 10;
 const IN_FLIGHT: usize = 16 << 20;
 /// How many open files are looked at for one that nothing is to be read of.
 const LOOKED_AT: usize = 32;
-
-/// A moment: for intervals and for timestamps.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    pub instant: Instant,
-    /// Nanoseconds since the epoch.
-    pub wall: u64,
-}
-
-/// Where batches go.
-pub trait Outlet {
-    /// Sends the batch; its outcome comes to [`Engine::settle`] with `number`. False when nothing
-    /// is taken any more.
-    fn send(&mut self, data: Data, number: u64) -> bool;
-}
 
 /// The files, their lines on the way through the operators, and the batches under way.
 pub struct Engine {

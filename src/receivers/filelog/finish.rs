@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::engine::{Engine, Now};
+use super::engine::Engine;
 use super::entry::FileId;
+use super::handoff::Now;
 use super::registry::Fate;
 
 /// How long a deleted file is watched for more lines after its end was reached.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::otlp::Attributes;
 
-use super::engine::{Engine, Now};
+use super::engine::Engine;
 use super::entry::{Entry, FileId, Source};
+use super::handoff::Now;
 
 impl Engine {
     /// Takes a line of the header; false when the line is none: the header has ended.

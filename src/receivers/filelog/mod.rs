@@ -12,31 +12,32 @@
 mod anchor;
 mod checkpoint;
 mod content;
-mod encoding;
+pub mod encoding;
 mod engine;
 pub mod entry;
-mod finder;
+pub mod finder;
 mod finish;
-mod glob;
+pub mod glob;
+pub mod handoff;
 mod header;
 mod labels;
-mod ledger;
+pub mod ledger;
 mod links;
 mod meters;
 pub mod operators;
 mod ordering;
-mod outbox;
+pub mod outbox;
 mod piece;
-mod plan;
+pub mod plan;
 mod registry;
 mod rotation;
 mod run;
 mod scan;
-mod split;
-mod templates;
+pub mod split;
+pub mod templates;
 #[cfg(test)]
 mod tests;
-mod watch;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,6 +48,8 @@ use crate::component::{ReceiverConfig, ReceiverType};
 use crate::config::types::{ByteSize, duration, section};
 use crate::config::{Decoder, Node};
 use crate::pipeline::Signal;
+
+use super::records::RetryOnFailure;
 
 pub static TYPE: ReceiverType =
     ReceiverType { name: "filelog", aliases: &["file_log"], signals: &[Signal::Logs], decode };
@@ -109,6 +112,7 @@ pub struct Config {
     pub storage: Option<String>,
     #[serde(deserialize_with = "section")]
     pub header: Option<Header>,
+    /// How refused batches are sent again. Data is never given up while its file exists.
     pub retry_on_failure: RetryOnFailure,
     #[serde(deserialize_with = "section")]
     pub ordering_criteria: Option<Ordering>,
@@ -176,30 +180,6 @@ pub struct Multiline {
 pub struct Header {
     pub pattern: String,
     pub metadata_operators: Vec<Node>,
-}
-
-/// How refused batches are sent again. Data is never given up while its file exists.
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetryOnFailure {
-    pub enabled: bool,
-    #[serde(deserialize_with = "duration")]
-    pub initial_interval: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub max_interval: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub max_elapsed_time: Duration,
-}
-
-impl Default for RetryOnFailure {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            initial_interval: Duration::from_secs(1),
-            max_interval: Duration::from_secs(30),
-            max_elapsed_time: Duration::from_mins(5),
-        }
-    }
 }
 
 /// Reads only the first files of an order.

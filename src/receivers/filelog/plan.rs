@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::component::{BuildError, Context, Receiver, ReceiverConfig};
+use crate::component::{BuildError, Context, Receiver, ReceiverConfig, Storage};
 use crate::config::{ComponentId, Issues};
 use crate::otlp::KeyValue;
 use crate::pipeline::Lane;
@@ -83,22 +83,28 @@ impl fmt::Debug for Plan {
 
 impl ReceiverConfig for Plan {
     fn build(&self, context: Context) -> Result<Box<dyn Receiver>, BuildError> {
-        let storage = match &self.storage {
-            None => None,
-            Some(id) => Some(context.host.storage(id).ok_or_else(|| {
-                BuildError::new(format!(
-                    "storage: there is no storage extension \"{id}\" in service::extensions: add it there"
-                ))
-            })?),
-        };
+        let storage = storage_of(self.storage.as_ref(), &context)?;
         Ok(Box::new(FilelogReceiver { settings: Arc::clone(&self.settings), storage, context }))
     }
 }
 
+/// The storage extension that a receiver names.
+pub fn storage_of(
+    storage: Option<&ComponentId>,
+    context: &Context,
+) -> Result<Option<Arc<dyn Storage>>, BuildError> {
+    let Some(id) = storage else { return Ok(None) };
+    context.host.storage(id).map(Some).ok_or_else(|| {
+        BuildError::new(format!(
+            "storage: there is no storage extension \"{id}\" in service::extensions: add it there"
+        ))
+    })
+}
+
 /// The lane of a receiver: its batches are delivered in order.
-pub fn lane_of(context: &Context) -> Lane {
+pub fn lane_of(kind: &str, context: &Context) -> Lane {
     let mut hasher = DefaultHasher::new();
-    ("filelog", context.id.to_string()).hash(&mut hasher);
+    (kind, context.id.to_string()).hash(&mut hasher);
     Lane(hasher.finish())
 }
 
@@ -222,8 +228,8 @@ impl Plan {
 
 /// Collects what is wrong.
 pub struct Check<'a, 'b> {
-    issues: &'a mut Issues<'b>,
-    sound: bool,
+    pub issues: &'a mut Issues<'b>,
+    pub sound: bool,
 }
 
 impl<'b> Check<'_, 'b> {
@@ -243,7 +249,7 @@ impl<'b> Check<'_, 'b> {
         self.ok(path, compiled)
     }
 
-    fn some<T>(&mut self, decode: impl FnOnce(&mut Issues<'b>) -> Option<T>) -> Option<T> {
+    pub fn some<T>(&mut self, decode: impl FnOnce(&mut Issues<'b>) -> Option<T>) -> Option<T> {
         let decoded = decode(self.issues);
         self.sound &= decoded.is_some();
         decoded
@@ -256,7 +262,8 @@ impl<'b> Check<'_, 'b> {
     }
 }
 
-fn splitter(multiline: Option<&Multiline>, encoding: Encoding, check: &mut Check<'_, '_>) -> Splitter {
+/// How records are parted.
+pub fn splitter(multiline: Option<&Multiline>, encoding: Encoding, check: &mut Check<'_, '_>) -> Splitter {
     let plain = match encoding {
         Encoding::Nop => Splitter::Chunks,
         Encoding::Utf16Le | Encoding::Utf16Be => Splitter::WideLines(encoding),

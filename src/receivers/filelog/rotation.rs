@@ -1,20 +1,22 @@
 //! Rotation: where a file went when its path leads elsewhere, generations nobody saw, copies made
 //! before a truncation.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
-use super::OnTruncate;
 use super::anchor::Fingerprint;
 use super::content::{Content, Inode, Look};
-use super::engine::{Engine, Now};
+use super::engine::Engine;
 use super::entry::FileId;
 use super::finder::Scope;
+use super::handoff::Now;
 use super::ledger::Mark;
 use super::registry::Fate;
 use super::scan::{Arrival, holds_at};
+use super::{Compression, OnTruncate};
 
 /// Endings of files that are compressed or still being made: never generations to read.
 const NOT_PLAIN: [&str; 8] = [".gz", ".tmp", ".zst", ".bz2", ".xz", ".lz4", ".zip", ".swp"];
@@ -35,7 +37,9 @@ impl Engine {
         let file_is_closed = file.content.is_none();
         let (restored, home) = (file.restored, file.home.clone());
         let verified = !restored || place.as_ref().is_some_and(|place| self.verify(id, place));
-        if !verified && self.follow_copy(id, &home) {
+        // Without a name it may have been compressed: then its text is in another file.
+        let compressed = place.is_none() && file_is_closed && self.reads_gzip();
+        if (!verified || compressed) && self.follow_copy(id, &home) {
             return;
         }
         match place {
@@ -121,17 +125,28 @@ impl Engine {
     ) -> FileId {
         let Some(file) = self.registry.get(previous) else { return previous };
         let (since, home) = (file.seen.modified, file.home.clone());
-        let mut siblings: Vec<(PathBuf, Look)> = siblings_of(&home)
+        // Compressing makes a file of an old one that was written just now: only its name tells when it
+        // was the log.
+        let stamp = stamp_of(&home, &file.place).map(str::to_owned);
+        let is_later = |sibling: &Path, look: &Look| match (&stamp, stamp_of(&home, sibling)) {
+            (Some(stamp), Some(other)) => other > stamp.as_str(),
+            _ => look.modified >= since,
+        };
+        let mut siblings: Vec<(PathBuf, Look)> = siblings_of(&home, self.reads_gzip())
             .into_iter()
             .filter(|(sibling, look)| {
-                look.modified >= since
+                is_later(sibling, look)
                     && look.size > 0
                     && !self.knows(look.inode, sibling)
                     && !matched.contains(sibling)
                     && !self.finder.excludes(&sibling.to_string_lossy())
             })
             .collect();
-        siblings.sort_by(|(a, a_look), (b, b_look)| (a_look.modified, a).cmp(&(b_look.modified, b)));
+        siblings.sort_by(|(a, a_look), (b, b_look)| {
+            let stamps = stamp_of(&home, a).zip(stamp_of(&home, b));
+            let by_stamp = stamps.map_or(Ordering::Equal, |(a, b)| a.cmp(b));
+            by_stamp.then_with(|| (a_look.modified, a).cmp(&(b_look.modified, b)))
+        });
         let mut newest = previous;
         for (sibling, look) in siblings {
             newest = self.adopt(newest, sibling, look, now).unwrap_or(newest);
@@ -148,6 +163,12 @@ impl Engine {
             .and_then(|mut content| Ok((content.head(self.settings.fingerprint_size)?, content)));
         let (head, content) = opened.map_err(|error| self.report(&sibling, &error)).ok()?;
         let mut arrival = Arrival { home, ..Arrival::new(path, sibling, look, head, content) };
+        if is_gzip(&arrival.place)
+            && let Some(known) = self.compressed_of(&mut arrival)
+        {
+            self.go_on_at(known, arrival.place, look, arrival.content);
+            return None;
+        }
         if self.original_of(&mut arrival).is_some() {
             return None;
         }
@@ -160,6 +181,38 @@ impl Engine {
         self.save_identity(id);
         self.queue(id);
         Some(id)
+    }
+
+    fn reads_gzip(&self) -> bool {
+        self.settings.compression != Compression::None
+    }
+
+    /// The file that was compressed into this one, if it was known.
+    fn compressed_of(&self, arrival: &mut Arrival) -> Option<FileId> {
+        let mut known: Vec<FileId> = self
+            .registry
+            .files
+            .iter()
+            .filter(|(_, file)| file.home == arrival.home && file.next.offset > 0)
+            .filter(|(_, file)| file.fate != Fate::Current && file.content.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        known.sort_unstable();
+        known.into_iter().find(|id| self.is_lost(*id) && self.is_same(*id, arrival))
+    }
+
+    /// The text of a file is in another one now, and will be read there to its end.
+    fn go_on_at(&mut self, id: FileId, place: PathBuf, look: Look, content: Content) {
+        self.gone.remove(&id);
+        self.registry.change_inode(id, look.inode);
+        self.registry.move_to(id, place);
+        self.registry.leave_path(id);
+        if let Some(file) = self.registry.get_mut(id) {
+            (file.seen, file.restored, file.fate, file.done) = (look, false, Fate::Rotated, None);
+        }
+        self.keep_open(id, content);
+        self.save_identity(id);
+        self.queue(id);
     }
 
     /// Looks for generations of paths that lead nowhere now, but did for a moment.
@@ -236,11 +289,11 @@ impl Engine {
         if fingerprint.len == 0 {
             return false;
         }
-        for (sibling, look) in siblings_of(home) {
+        for (sibling, look) in siblings_of(home, self.reads_gzip()) {
             let known = self.registry.with_inode(look.inode);
             let waiting = known
                 .is_none_or(|other| self.registry.get(other).is_some_and(|file| file.copy_of == Some(id)));
-            if !waiting || look.size < next.offset {
+            if !waiting || (look.size < next.offset && !is_gzip(&sibling)) {
                 continue;
             }
             let Ok(mut content) = Content::open(&sibling, self.settings.compression) else { continue };
@@ -253,19 +306,13 @@ impl Engine {
                 found_at = self.registry.get(copy).map(|copy| copy.path().to_owned());
                 self.forget(copy);
             }
-            self.registry.change_inode(id, look.inode);
-            self.registry.move_to(id, sibling);
-            self.registry.leave_path(id);
-            if let Some(file) = self.registry.get_mut(id) {
-                (file.seen, file.restored) = (look, false);
-                file.fate = if found_at.is_some() { Fate::Current } else { Fate::Rotated };
-            }
+            self.go_on_at(id, sibling, look, content);
             if let Some(path) = found_at {
+                if let Some(file) = self.registry.get_mut(id) {
+                    file.fate = Fate::Current;
+                }
                 self.registry.found_at(id, &path);
             }
-            self.keep_open(id, content);
-            self.save_identity(id);
-            self.queue(id);
             return true;
         }
         false
@@ -350,12 +397,17 @@ impl Engine {
     }
 }
 
-/// Plain files in the same directory whose names are that of `home` with something added.
-fn siblings_of(home: &Path) -> Vec<(PathBuf, Look)> {
+/// Files in the same directory whose names are that of `home` with something added: plain ones, and
+/// with `gzip` compressed ones.
+fn siblings_of(home: &Path, gzip: bool) -> Vec<(PathBuf, Look)> {
     let Some(Ok(items)) = home.parent().map(std::fs::read_dir) else { return Vec::new() };
+    let is_sibling = |path: &Path| match path.file_stem() {
+        Some(stem) if gzip && is_gzip(path) => is_generation(home, Path::new(stem)),
+        _ => is_generation(home, path),
+    };
     items
         .flatten()
-        .filter(|item| is_generation(home, &item.path()) && item.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter(|item| is_sibling(&item.path()) && item.file_type().is_ok_and(|kind| kind.is_file()))
         .filter_map(|item| Some((item.path(), Look::at(&item.path()).ok()??)))
         .collect()
 }
@@ -366,6 +418,18 @@ fn is_generation(home: &Path, other: &Path) -> bool {
     let (home, other) = (name(home), name(other));
     other.strip_prefix(&home).is_some_and(|added| added.starts_with(['.', '-']))
         && !NOT_PLAIN.iter().any(|ending| other.ends_with(ending))
+}
+
+fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
+/// The time in the name of a generation, as kubelet writes it: `0.log.20260131-235959`.
+fn stamp_of<'a>(home: &Path, generation: &'a Path) -> Option<&'a str> {
+    let added = generation.file_name()?.to_str()?.strip_prefix(home.file_name()?.to_str()?)?;
+    let stamp = added.strip_prefix('.')?.trim_end_matches(".gz");
+    let is_time = stamp.len() >= 15 && stamp.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    is_time.then_some(stamp)
 }
 
 /// The file with that inode in the directory of `place`, whatever it is called now.

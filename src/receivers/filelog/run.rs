@@ -2,23 +2,21 @@
 //! work.
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver as Channel, Sender, unbounded};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use crossbeam_channel::Receiver as Channel;
 
 use crate::component::{Context, Receiver, RunError, Storage};
-use crate::pipeline::{Ack, Batch, Data, Lane, Outcome, Output, Outputs, Rejected, Stop};
+use crate::pipeline::{Outcome, Outputs, Stop};
 use crate::telemetry::ComponentState;
 
 use super::checkpoint::Checkpoint;
-use super::engine::{Engine, Now, Outlet};
+use super::engine::Engine;
 use super::finder::Scope;
+use super::handoff::{Acks, LAST_ACKS, Late, Now, Outlet, Pipe};
 use super::plan::{Settings, lane_of};
-use super::scan::wall_clock;
 use super::watch::{Changes, Watcher};
 
 /// Between two passes over changed files, so that busy writers do not wake the thread per line.
@@ -29,27 +27,11 @@ const SWEEP: Duration = Duration::from_secs(30);
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How often a request to stop is looked for.
 const STOP_CHECK: Duration = Duration::from_millis(200);
-/// How long the thread waits for acknowledgements after the request to stop.
-const LAST_ACKS: Duration = Duration::from_millis(500);
-
 /// The receiver, built.
 pub struct FilelogReceiver {
     pub settings: Arc<Settings>,
     pub storage: Option<Arc<dyn Storage>>,
     pub context: Context,
-}
-
-/// Where acknowledgements arrive: a channel, and a descriptor that wakes the thread.
-struct Acks {
-    sender: Sender<(u64, Outcome)>,
-    wake: OwnedFd,
-    /// After the thread has ended: what acknowledgements still change.
-    late: Mutex<Option<Late>>,
-}
-
-/// What is left of an engine when its thread has ended: offsets to commit.
-struct Late {
-    engine: Engine,
 }
 
 impl Receiver for FilelogReceiver {
@@ -65,13 +47,10 @@ impl FilelogReceiver {
         let checkpoint = self.checkpoint();
         let id = self.context.id.to_string();
         let engine = Engine::new(Arc::clone(&self.settings), checkpoint, &self.context.telemetry, &id);
-        let (sender, acks) = unbounded();
-        let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
-            .map_err(|error| RunError(format!("no eventfd: {error}")))?;
-        let port = Arc::new(Acks { sender, wake, late: Mutex::new(None) });
+        let (port, acks) = Acks::new().map_err(|error| RunError(format!("no eventfd: {error}")))?;
         self.context.status.set(ComponentState::Running, "");
-        let outlet =
-            Pipe { output, port: Arc::clone(&port), lane: lane_of(&self.context), stop: stop.clone() };
+        let lane = lane_of("filelog", &self.context);
+        let outlet = Pipe { output, acks: Arc::clone(&port), lane, stop: stop.clone() };
         let work = Work {
             settings: Arc::clone(&self.settings),
             engine,
@@ -127,7 +106,7 @@ impl Work {
             self.settle();
             self.look();
             let worked = self.read();
-            let now = now();
+            let now = Now::get();
             if now.instant >= self.next_checkpoint {
                 self.engine.checkpoint.save();
                 self.next_checkpoint = now.instant + CHECKPOINT;
@@ -146,7 +125,7 @@ impl Work {
     /// Scans what has changed, or everything when that is due.
     fn look(&mut self) {
         let changes = self.watcher.take();
-        let now = now();
+        let now = Now::get();
         let sweep = std::mem::take(&mut self.missed) || changes.overflow || now.instant >= self.next_sweep;
         if sweep || !changes.directories.is_empty() {
             let scope = if sweep { Scope::All } else { Scope::Directories(changes.directories) };
@@ -194,19 +173,19 @@ impl Work {
     fn read(&mut self) -> bool {
         let mut worked = false;
         let started = Instant::now();
-        while self.engine.can_read(now()) && !self.stop.is_raised() && started.elapsed() < BREATH * 5 {
-            self.engine.turn(now(), &mut self.outlet);
+        while self.engine.can_read(Now::get()) && !self.stop.is_raised() && started.elapsed() < BREATH * 5 {
+            self.engine.turn(Now::get(), &mut self.outlet);
             self.settle();
             worked = true;
         }
-        self.engine.tick(now());
+        self.engine.tick(Now::get());
         self.engine.flush(&mut self.outlet);
         worked
     }
 
     fn settle(&mut self) {
         while let Ok((number, outcome)) = self.acks.try_recv() {
-            self.engine.settle(number, outcome, now());
+            self.engine.settle(number, outcome, Now::get());
         }
     }
 
@@ -220,23 +199,14 @@ impl Work {
 
     /// Waits for the kernel, an acknowledgement or the time.
     fn wait(&self, until: Instant, for_files: bool) {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-        let mut fds = vec![PollFd::from_borrowed_fd(self.port.wake.as_fd(), PollFlags::IN)];
-        if for_files && let Some(fd) = self.watcher.fd() {
-            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        }
-        // An interrupted wait is a short one.
-        let _ = poll(&mut fds, Some(&timeout));
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.port.wake, &mut count);
+        self.port.wait(until, self.watcher.fd().filter(|_| for_files));
     }
 
     /// Sends what can be sent, waits for acknowledgements a little, and leaves the rest to whoever
     /// settles them.
     fn end(mut self) {
         if !self.keeps {
-            self.engine.release_held(now(), &mut self.outlet);
+            self.engine.release_held(Now::get(), &mut self.outlet);
         }
         self.engine.flush(&mut self.outlet);
         let deadline = Instant::now() + LAST_ACKS;
@@ -247,70 +217,23 @@ impl Work {
         self.engine.checkpoint.save();
         if self.keeps && !self.engine.is_settled() {
             let port = Arc::clone(&self.port);
-            let mut late = port.late.lock().unwrap_or_else(PoisonError::into_inner);
-            self.settle();
-            self.engine.checkpoint.save();
-            *late = Some(Late { engine: self.engine });
+            port.leave(|| {
+                self.settle();
+                self.engine.checkpoint.save();
+                Box::new(self.engine)
+            });
         }
     }
 }
 
-impl Acks {
-    fn notify(&self, number: u64, outcome: Outcome) {
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(late) = &mut *late {
-            // The agent stops and the thread has gone: the offset is saved before the last batch
-            // counts as settled.
-            late.engine.settle(number, outcome, now());
-            late.engine.checkpoint.save();
-        } else {
-            // The thread may just be ending: then nobody needs to know.
-            let _ = self.sender.send((number, outcome));
-            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
-        }
+impl Late for Engine {
+    fn settle(&mut self, number: u64, outcome: Outcome) {
+        Self::settle(self, number, outcome, Now::get());
     }
-}
 
-/// Sends batches to the pipelines.
-struct Pipe {
-    output: Output,
-    port: Arc<Acks>,
-    lane: Lane,
-    stop: Stop,
-}
-
-impl Outlet for Pipe {
-    fn send(&mut self, data: Data, number: u64) -> bool {
-        let port = Arc::clone(&self.port);
-        let ack = Ack::new(move |outcome| port.notify(number, outcome));
-        let mut batch = Batch::new(data, ack).in_lane(Some(self.lane));
-        let mut pause = Duration::from_millis(1);
-        loop {
-            batch = match self.output.try_send(batch) {
-                Ok(()) => return true,
-                Err(Rejected::Stopped(batch)) => {
-                    batch.ack.settle(Outcome::Refused);
-                    return false;
-                }
-                Err(Rejected::Full(batch)) => batch,
-            };
-            // Back-pressure: the pipeline has no room. Reading waits, not longer than the agent runs.
-            if self.stop.wait(pause) {
-                return match self.output.try_send(batch) {
-                    Ok(()) => true,
-                    Err(rejected) => {
-                        rejected.refuse();
-                        false
-                    }
-                };
-            }
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
+    fn save(&mut self) {
+        self.checkpoint.save();
     }
-}
-
-fn now() -> Now {
-    Now { instant: Instant::now(), wall: wall_clock() }
 }
 
 impl Engine {

@@ -11,9 +11,10 @@ use crate::otlp::Attributes;
 use super::anchor::{Anchor, Fingerprint};
 use super::checkpoint::load_header;
 use super::content::{Content, Look};
-use super::engine::{Engine, Now};
+use super::engine::Engine;
 use super::entry::{FileId, Source};
 use super::finder::Scope;
+use super::handoff::Now;
 use super::ledger::Mark;
 use super::links;
 use super::registry::{Fate, Tracked};
@@ -297,7 +298,7 @@ impl Engine {
     }
 
     /// Whether a file is not where it was.
-    fn is_lost(&self, id: FileId) -> bool {
+    pub(super) fn is_lost(&self, id: FileId) -> bool {
         self.registry.get(id).is_some_and(|file| {
             let there = || Look::at(&file.place).ok().flatten().is_some_and(|look| look.inode == file.inode);
             file.fate == Fate::Gone || !there()

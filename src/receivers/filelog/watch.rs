@@ -42,7 +42,7 @@ impl Watcher {
     pub fn new() -> Self {
         let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)
             .inspect_err(|error| {
-                log::warn!("filelog: no inotify ({error}): files are looked at every poll_interval");
+                log::warn!("no inotify ({error}): files are looked at every poll interval");
             })
             .ok();
         let blind = fd.is_none();
@@ -73,8 +73,8 @@ impl Watcher {
         if !self.blind && is_remote(directory) {
             self.blind = true;
             log::info!(
-                "filelog: {} is on a file system that does not report all changes: files are looked at \
-                 every poll_interval",
+                "{} is on a file system that does not report all changes: files are looked at \
+                 every poll interval",
                 directory.display()
             );
         }
@@ -99,7 +99,7 @@ impl Watcher {
                     let remedy =
                         if error == Errno::NOSPC { "; raise fs.inotify.max_user_watches" } else { "" };
                     log::warn!(
-                        "filelog: cannot watch {} ({error}): files are looked at every poll_interval{remedy}",
+                        "cannot watch {} ({error}): files are looked at every poll interval{remedy}",
                         directory.display()
                     );
                 }

@@ -136,9 +136,21 @@ impl Plan {
     /// Decodes and checks all operators; `path` is where the list is in the receiver's section.
     /// Returns `None` when something is wrong, which `issues` then knows.
     pub fn decode(nodes: &[Node], path: &str, site: Site, issues: &mut Issues<'_>) -> Option<Self> {
-        let mut parsed = Vec::with_capacity(nodes.len());
-        for (place, node) in nodes.iter().enumerate() {
-            let path = format!("{path}::{place}");
+        Self::decode_after(&[], nodes, path, site, issues)
+    }
+
+    /// The same with operators of the receiver itself before those of the user.
+    pub fn decode_after(
+        own: &[Node],
+        nodes: &[Node],
+        path: &str,
+        site: Site,
+        issues: &mut Issues<'_>,
+    ) -> Option<Self> {
+        let mut parsed = Vec::with_capacity(own.len() + nodes.len());
+        for (place, node) in own.iter().chain(nodes).enumerate() {
+            let path =
+                place.checked_sub(own.len()).map_or_else(String::new, |place| format!("{path}::{place}"));
             let site = Site { first: place == 0, ..site };
             parsed.push(decode_one(node, path, site, issues));
         }

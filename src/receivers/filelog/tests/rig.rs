@@ -15,8 +15,9 @@ use crate::telemetry::Telemetry;
 
 use super::super::Config;
 use super::super::checkpoint::Checkpoint;
-use super::super::engine::{Engine, Now, Outlet};
+use super::super::engine::Engine;
 use super::super::finder::Scope;
+use super::super::handoff::{Now, Outlet};
 use super::super::plan::{Plan, Settings};
 use super::super::scan::wall_clock;
 

@@ -81,6 +81,56 @@ fn rotation_03_several_rotations_while_the_agent_was_away() {
     assert_eq!(rig.restart(false).poll().lines(), numbered(5..30));
 }
 
+/// kubelet renames the log, compresses the generation before and deletes the oldest.
+fn kubelet_rotates(rig: &mut Rig, stamp: u32, oldest: u32) {
+    let name = |stamp: u32| format!("0.log.202601{stamp:02}-000000");
+    rig.rename("0.log", &name(stamp));
+    let before = rig.path(&name(stamp - 1));
+    if let Ok(text) = std::fs::read_to_string(&before) {
+        rig.write(&format!("{}.tmp", name(stamp - 1)), gzip(&text));
+        rig.rename(&format!("{}.tmp", name(stamp - 1)), &format!("{}.gz", name(stamp - 1)));
+        std::fs::remove_file(before).unwrap();
+    }
+    let _ = std::fs::remove_file(rig.path(&format!("{}.gz", name(oldest))));
+}
+
+#[test]
+fn rotation_03_generations_compressed_while_the_agent_was_away() {
+    let mut rig = Rig::new("compression: auto");
+    // A generation from before the first start is none of ours.
+    rig.write("0.log.20260101-000000", "long ago\n").write("0.log", many(0..1000)).poll();
+    assert_eq!(rig.lines(), many_numbered(0..1000));
+    rig.save();
+    rig.append("0.log", many(1000..2000));
+    for (stamp, from) in [(2, 2000), (3, 3000), (4, 4000), (5, 5000)] {
+        kubelet_rotates(&mut rig, stamp, 0);
+        rig.write("0.log", many(from..from + 1000));
+    }
+    rig.restart(false).poll();
+    assert_eq!(rig.lines(), many_numbered(1000..6000));
+    rig.save().restart(false).poll();
+    assert!(rig.poll().lines().is_empty(), "and only once");
+    // Next time the file that was read last is compressed when it was read to its end.
+    kubelet_rotates(&mut rig, 6, 2);
+    rig.write("0.log", many(6000..6500));
+    kubelet_rotates(&mut rig, 7, 3);
+    rig.write("0.log", many(6500..7000)).restart(false).poll();
+    assert_eq!(rig.lines(), many_numbered(6000..7000));
+}
+
+#[test]
+fn rotation_03_generations_compressed_while_the_agent_looks_on_are_read_once() {
+    let mut rig = Rig::new("compression: auto");
+    rig.write("0.log", many(0..1000)).poll();
+    for (stamp, from) in [(2, 1000), (3, 2000), (4, 3000), (5, 4000), (6, 5000)] {
+        kubelet_rotates(&mut rig, stamp, stamp.saturating_sub(3));
+        rig.write("0.log", many(from..from + 1000)).poll().pass(Duration::from_secs(3)).poll();
+    }
+    assert_eq!(rig.lines(), many_numbered(0..6000));
+    rig.save().restart(false).poll();
+    assert!(rig.lines().is_empty());
+}
+
 #[test]
 fn rotation_04_the_writer_goes_on_in_the_renamed_file() {
     let mut rig = Rig::new("");
