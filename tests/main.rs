@@ -12,4 +12,5 @@ mod hostmetrics;
 mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
+mod prometheus;
 mod reload;

@@ -41,5 +41,5 @@ pub use error::{CompileError, EvalError};
 pub use infer::{InferError, infer};
 pub use pattern::Pattern;
 pub use statement::{Predicate, Statement};
-pub use text::text_of_any;
+pub use text::{text_of_any, unhex};
 pub use value::Text;

@@ -3,10 +3,12 @@
 pub mod filelog;
 pub mod hostmetrics;
 pub mod kubeletstats;
+pub mod prometheus;
 pub mod scraper;
 pub mod switches;
 
 use crate::component::ReceiverType;
 
 /// Every receiver type of this build, sorted by name.
-pub static TYPES: &[&ReceiverType] = &[&filelog::TYPE, &hostmetrics::TYPE, &kubeletstats::TYPE];
+pub static TYPES: &[&ReceiverType] =
+    &[&filelog::TYPE, &hostmetrics::TYPE, &kubeletstats::TYPE, &prometheus::TYPE];
