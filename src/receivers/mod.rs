@@ -2,6 +2,7 @@
 
 pub mod filelog;
 pub mod hostmetrics;
+pub mod httpcheck;
 pub mod kubeletstats;
 pub mod prometheus;
 pub mod scraper;
@@ -11,4 +12,4 @@ use crate::component::ReceiverType;
 
 /// Every receiver type of this build, sorted by name.
 pub static TYPES: &[&ReceiverType] =
-    &[&filelog::TYPE, &hostmetrics::TYPE, &kubeletstats::TYPE, &prometheus::TYPE];
+    &[&filelog::TYPE, &hostmetrics::TYPE, &httpcheck::TYPE, &kubeletstats::TYPE, &prometheus::TYPE];
