@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod emit;
 mod endpoint;
+mod locate;
 mod metrics;
 mod pods;
 mod source;
@@ -16,6 +17,7 @@ mod summary;
 mod tests;
 
 pub use config::KubeletStatsConfig;
+pub use locate::Identify;
 pub use source::KubeletSource;
 
 use crate::component::{ReceiverType, decode_receiver};
