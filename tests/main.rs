@@ -14,3 +14,4 @@ mod kube_informer;
 mod kubeletstats;
 mod prometheus;
 mod reload;
+mod stock_daemonset;
