@@ -570,3 +570,51 @@ fn chaos_ends_with_the_servers_state_and_without_a_storm() {
         assert!(watches <= faults + 50, "seed {seed}: {watches} watches after {faults} faults");
     }
 }
+
+#[test]
+fn every_fault_by_itself_costs_no_object_few_requests_and_no_thread() {
+    const PATH: &str = "/api/v1/faultypods";
+    let faults = [
+        (Verb::List, Fault::Status(429, "busy".to_owned(), Some(1))),
+        (Verb::List, Fault::Status(500, String::new(), None)),
+        (Verb::List, Fault::Status(401, String::new(), None)),
+        (Verb::List, Fault::CutAfter(700)),
+        (Verb::List, Fault::Stall),
+        (Verb::List, Fault::Hangup),
+        (Verb::List, Fault::Slow),
+        (Verb::Watch, Fault::Status(429, "busy".to_owned(), Some(1))),
+        (Verb::Watch, Fault::Status(410, String::new(), None)),
+        (Verb::Watch, Fault::Status(504, String::new(), None)),
+        (Verb::Watch, Fault::CutAfter(300)),
+        (Verb::Watch, Fault::Stall),
+        (Verb::Watch, Fault::Hangup),
+        (Verb::Watch, Fault::End),
+        (Verb::Watch, Fault::Line(GONE.to_owned())),
+        (Verb::Watch, Fault::Line("{\"type\":\"ADDED\",\"obj".to_owned())),
+        (Verb::Watch, Fault::Slow),
+    ];
+    for (verb, fault) in faults {
+        let server = FakeKube::start();
+        for n in 0..12 {
+            server.put(PATH, pod("shop", &format!("pod-{n}"), &format!("10.0.0.{n}")));
+        }
+        server.fault(verb, fault.clone());
+        let followed = follow_with(&server.client(), Query::all(Resource::new("", "v1", "faultypods")));
+        eventually("a watch is under way", || server.count(Verb::Watch) >= 1);
+        server.put(PATH, pod("shop", "pod-new", "10.0.1.1"));
+        server.delete(PATH, "shop", "pod-3");
+        let wanted: BTreeMap<_, _> = server
+            .objects(PATH)
+            .into_iter()
+            .map(|(key, object)| (key, object["status"]["podIP"].as_str().unwrap().to_owned()))
+            .collect();
+        eventually(&format!("the store equals the server after {verb:?} {fault:?}"), || {
+            followed.content() == wanted
+        });
+        // Twelve pods are three pages; a list is made twice, or three times where a page was cut.
+        let (lists, watches) = (server.count(Verb::List), server.count(Verb::Watch));
+        assert!(lists <= 9 && watches <= 5, "{verb:?} {fault:?}: {lists} lists, {watches} watches");
+        drop(followed);
+        eventually("the thread is gone", || threads("kube/faultypods") == 0);
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use kmagent::component::Receiver;
 use kmagent::config::types::Secret;
 use kmagent::config::{Decoder, Node, from_yaml};
-use kmagent::kube::{Client, Credentials};
+use kmagent::kube::{Access, Client, Credentials};
 use kmagent::net::tls::ClientTls;
 use kmagent::otlp::metrics::{Data, Metric, Number, NumberDataPoint, ResourceMetrics};
 use kmagent::otlp::{Attributes, KeyValue};
@@ -282,6 +282,29 @@ fn the_pods_come_from_the_api_where_the_kubelet_keeps_them_to_itself() {
     setup.scraping.scrape(&Stop::never());
     let again: Vec<_> = server.seen().drain(before..).map(|seen| seen.path).collect();
     assert_eq!(again, [SUMMARY_PATH, PODS], "what is refused is not asked for again, what is known neither");
+}
+
+#[test]
+fn with_a_kubeconfig_the_kubelet_is_asked_itself_and_never_through_the_api_server() {
+    let server = node();
+    let mut object: Value = server.objects("/api/v1/nodes")[&(String::new(), "node-a".to_owned())].clone();
+    object["status"]["addresses"] =
+        json!([{"type": "Hostname", "address": "node-a"}, {"type": "InternalIP", "address": "127.0.0.1"}]);
+    object["status"]["daemonEndpoints"] = json!({"kubeletEndpoint": {"Port": server.address.port()}});
+    server.put("/api/v1/nodes", object);
+    let config: KubeletStatsConfig = from_yaml("{auth_type: kubeConfig, endpoint: node-a}").unwrap();
+    let (client, tls) = (server.client(), server.trusted());
+    let identify = Box::new(move |address: &str| {
+        let credentials = Credentials::Token(Secret::new("good"));
+        Ok(Access { server: format!("https://{address}"), tls: tls.clone(), credentials })
+    });
+    let source = KubeletSource::located(&config, &client, identify, None, "1.2.3");
+    let context = context("kubeletstats", Stop::never(), &StatusBoard::default());
+    let mut scraping = config.scraping(source, Arc::new(Fixed(Instant::now())), context);
+    assert!(!scraping.scrape(&Stop::never()).is_empty());
+    assert!(!scraping.scrape(&Stop::never()).is_empty());
+    let paths: Vec<_> = server.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/api/v1/nodes/node-a", SUMMARY_PATH, SUMMARY_PATH]);
 }
 
 #[test]

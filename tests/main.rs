@@ -13,5 +13,7 @@ mod hostmetrics;
 mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
+mod prometheus;
 mod reload;
 mod stock_chains;
+mod stock_daemonset;

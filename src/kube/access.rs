@@ -100,6 +100,12 @@ impl Access {
         }
     }
 
+    /// Access by the current context of that kubeconfig file.
+    pub fn from_kubeconfig(file: &str) -> Result<Self, KubeError> {
+        let env = |name: &str| (name == "KUBECONFIG").then(|| file.to_owned());
+        Kubeconfig::load(&env)?.access("")
+    }
+
     /// Access as a pod has it; `folder` holds its service account.
     pub fn in_cluster(env: &dyn Fn(&str) -> Option<String>, folder: &Path) -> Result<Self, KubeError> {
         let (tls, credentials) = service_account(folder);

@@ -46,5 +46,5 @@ pub use failures::Failures;
 pub use infer::{InferError, infer};
 pub use pattern::Pattern;
 pub use statement::{Choice, Predicate, Statement};
-pub use text::text_of_any;
+pub use text::{text_of_any, unhex};
 pub use value::Text;

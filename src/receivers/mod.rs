@@ -2,8 +2,10 @@
 
 pub mod filelog;
 pub mod hostmetrics;
+pub mod httpcheck;
 pub mod journald;
 pub mod kubeletstats;
+pub mod prometheus;
 pub mod records;
 pub mod scraper;
 pub mod sockets;
@@ -18,8 +20,10 @@ use crate::component::ReceiverType;
 pub static TYPES: &[&ReceiverType] = &[
     &filelog::TYPE,
     &hostmetrics::TYPE,
+    &httpcheck::TYPE,
     &journald::TYPE,
     &kubeletstats::TYPE,
+    &prometheus::TYPE,
     &syslog::TYPE,
     &tcplog::TYPE,
     &udplog::TYPE,

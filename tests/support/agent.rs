@@ -47,6 +47,23 @@ impl Agent {
         Self { child, health, log, started }
     }
 
+    /// Starts the agent by `start`, a command that takes the agent's arguments, with the configuration
+    /// in `file` and further `--set` arguments.
+    pub fn start_as(dir: &Path, mut start: Command, file: &str, set: &[&str]) -> Self {
+        let health = free_port();
+        let log = dir.join("agent.log");
+        let started = Instant::now();
+        let child = start
+            .args(["run", "--config", file])
+            .args(["--set", &format!("extensions.health_check.endpoint=127.0.0.1:{health}")])
+            .args(set.iter().flat_map(|argument| ["--set", argument]))
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, health, log, started }
+    }
+
     /// Waits until `/readyz` answers 200, and returns how long that took from the start.
     pub fn wait_ready(&mut self) -> Duration {
         wait_for("the agent to be ready", || {

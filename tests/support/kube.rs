@@ -101,7 +101,14 @@ struct Request {
 
 impl FakeKube {
     pub fn start() -> Self {
-        let (tls, ca_pem) = certificate();
+        Self::start_at("127.0.0.1:0").unwrap()
+    }
+
+    /// Starts at an address that the test chooses.
+    pub fn start_at(address: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let (tls, ca_pem) = certificate(address);
         let world = Arc::new(World {
             state: Mutex::new(State {
                 tls,
@@ -121,8 +128,6 @@ impl FakeKube {
             }),
             changed: Condvar::new(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let accepting = world.clone();
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
@@ -140,7 +145,7 @@ impl FakeKube {
                 });
             }
         });
-        Self { address, world }
+        Ok(Self { address, world })
     }
 
     pub fn url(&self) -> String {
@@ -172,7 +177,7 @@ impl FakeKube {
 
     /// From now on another authority signs; open connections end. Returns its certificate.
     pub fn renew_certificate(&self) -> String {
-        let (tls, ca_pem) = certificate();
+        let (tls, ca_pem) = certificate(self.address);
         let mut state = self.world.lock();
         state.tls = tls;
         state.ca_pem.clone_from(&ca_pem);
@@ -342,9 +347,9 @@ fn key(object: &Value) -> (String, String) {
     (text("namespace"), text("name"))
 }
 
-fn certificate() -> (Arc<ServerConfig>, String) {
+fn certificate(address: SocketAddr) -> (Arc<ServerConfig>, String) {
     let authority = Authority::new();
-    let settings = authority.identity(&["127.0.0.1", "localhost"]).server();
+    let settings = authority.identity(&[&address.ip().to_string(), "localhost"]).server();
     (settings.build(&[]).unwrap(), authority.pem)
 }
 

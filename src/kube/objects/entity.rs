@@ -25,6 +25,13 @@ pub struct EntityNeeds {
     pub annotations: Keys,
 }
 
+impl EntityNeeds {
+    /// Adds `more`; whether that changed anything.
+    pub fn widen(&mut self, more: &Self) -> bool {
+        self.labels.widen(&more.labels) | self.annotations.widen(&more.annotations)
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Raw<'a> {
@@ -51,6 +58,6 @@ impl Object for Entity {
     }
 
     fn widen(needs: &mut EntityNeeds, more: &EntityNeeds) -> bool {
-        needs.labels.widen(&more.labels) | needs.annotations.widen(&more.annotations)
+        needs.widen(more)
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct OwnerReference<'a> {
     name: Text<'a>,
     #[serde(borrow)]
     uid: Text<'a>,
+    #[serde(deserialize_with = "nullable")]
+    controller: bool,
 }
 
 /// The object that made another one.
@@ -44,6 +46,12 @@ pub struct Owner {
 }
 
 impl Meta<'_> {
+    /// Kind and name of the owner that manages the object.
+    pub fn controller(&self, pool: &mut Pool) -> Option<(Interned, Interned)> {
+        let owner = self.owner_references.iter().find(|owner| owner.controller)?;
+        Some((pool.intern(&owner.kind), pool.intern(&owner.name)))
+    }
+
     pub fn owners(&self, pool: &mut Pool) -> Box<[Owner]> {
         self.owner_references
             .iter()

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::Owner;
 use super::meta::{Meta, seconds};
+use super::port::RawPort;
+use super::{Owner, PodNetwork};
 use crate::kube::keys::Kept;
 use crate::kube::{Interned, Keys, Object, Parsed, Pool, Text, nullable};
 
@@ -27,6 +28,8 @@ pub struct Pod {
     pub owners: Box<[Owner]>,
     /// Init containers too.
     pub containers: Box<[Container]>,
+    /// How to reach what runs in it, where that is wanted.
+    pub network: Option<Box<PodNetwork>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -55,22 +58,23 @@ pub struct PodNeeds {
     pub labels: Keys,
     pub annotations: Keys,
     pub containers: bool,
+    pub network: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Raw<'a> {
+pub(super) struct Raw<'a> {
     #[serde(borrow)]
-    metadata: Meta<'a>,
+    pub metadata: Meta<'a>,
     #[serde(borrow)]
-    spec: RawSpec<'a>,
+    pub spec: RawSpec<'a>,
     #[serde(borrow)]
-    status: RawStatus<'a>,
+    pub status: RawStatus<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RawSpec<'a> {
+pub(super) struct RawSpec<'a> {
     #[serde(borrow)]
     node_name: Text<'a>,
     #[serde(borrow)]
@@ -78,40 +82,48 @@ struct RawSpec<'a> {
     #[serde(deserialize_with = "nullable")]
     host_network: bool,
     #[serde(borrow, deserialize_with = "nullable")]
-    containers: Vec<RawContainer<'a>>,
+    pub containers: Vec<RawContainer<'a>>,
     #[serde(borrow, deserialize_with = "nullable")]
-    init_containers: Vec<RawContainer<'a>>,
+    pub init_containers: Vec<RawContainer<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct RawContainer<'a> {
+pub(super) struct RawContainer<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub name: Text<'a>,
     #[serde(borrow)]
-    image: Text<'a>,
+    pub image: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub ports: Vec<RawPort<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RawStatus<'a> {
+pub(super) struct RawStatus<'a> {
     #[serde(rename = "podIP", borrow)]
     pod_ip: Text<'a>,
+    #[serde(rename = "hostIP", borrow)]
+    pub host_ip: Text<'a>,
+    #[serde(borrow)]
+    pub phase: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub conditions: Vec<RawCondition<'a>>,
     #[serde(borrow)]
     start_time: Text<'a>,
     #[serde(borrow, deserialize_with = "nullable")]
-    container_statuses: Vec<RawContainerStatus<'a>>,
+    pub container_statuses: Vec<RawContainerStatus<'a>>,
     #[serde(borrow, deserialize_with = "nullable")]
-    init_container_statuses: Vec<RawContainerStatus<'a>>,
+    pub init_container_statuses: Vec<RawContainerStatus<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RawContainerStatus<'a> {
+pub(super) struct RawContainerStatus<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub name: Text<'a>,
     #[serde(rename = "containerID", borrow)]
-    container_id: Text<'a>,
+    pub container_id: Text<'a>,
     #[serde(rename = "imageID", borrow)]
     image_id: Text<'a>,
     #[serde(deserialize_with = "nullable")]
@@ -122,14 +134,23 @@ struct RawContainerStatus<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct RawState<'a> {
+pub(super) struct RawCondition<'a> {
+    #[serde(rename = "type", borrow)]
+    pub kind: Text<'a>,
+    #[serde(borrow)]
+    pub status: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawState<'a> {
     #[serde(borrow, deserialize_with = "nullable")]
     terminated: RawTerminated<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct RawTerminated<'a> {
+pub(super) struct RawTerminated<'a> {
     #[serde(rename = "containerID", borrow)]
     container_id: Text<'a>,
 }
@@ -138,7 +159,9 @@ impl Object for Pod {
     type Needs = PodNeeds;
 
     fn parse(json: &[u8], needs: &PodNeeds, pool: &mut Pool) -> Result<Parsed<Self>, serde_json::Error> {
-        let Raw { metadata: meta, spec, status } = serde_json::from_slice(json)?;
+        let raw = serde_json::from_slice(json)?;
+        let network = needs.network.then(|| Box::new(PodNetwork::of(&raw, pool)));
+        let Raw { metadata: meta, spec, status } = raw;
         let namespace = pool.intern(&meta.namespace);
         let name = Interned::from(&*meta.name);
         let containers = if needs.containers { containers(&spec, &status, pool) } else { Box::default() };
@@ -156,14 +179,16 @@ impl Object for Pod {
             annotations: needs.annotations.keep(&meta.annotations, pool),
             owners: meta.owners(pool),
             containers,
+            network,
         };
         Ok(Parsed { namespace, name, object })
     }
 
     fn widen(needs: &mut PodNeeds, more: &PodNeeds) -> bool {
-        let containers = more.containers && !needs.containers;
-        needs.containers |= containers;
-        needs.labels.widen(&more.labels) | needs.annotations.widen(&more.annotations) | containers
+        let flags = (more.containers && !needs.containers) || (more.network && !needs.network);
+        needs.containers |= more.containers;
+        needs.network |= more.network;
+        needs.labels.widen(&more.labels) | needs.annotations.widen(&more.annotations) | flags
     }
 }
 

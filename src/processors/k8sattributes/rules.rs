@@ -143,7 +143,8 @@ impl Rules {
         if self.fields.has(Field::ServiceVersion) {
             labels.add(VERSION_LABEL);
         }
-        PodNeeds { labels, annotations, containers: container_ids || self.fields.has_any(CONTAINER_FIELDS) }
+        let containers = container_ids || self.fields.has_any(CONTAINER_FIELDS);
+        PodNeeds { labels, annotations, containers, network: false }
     }
 
     /// What must be kept of each object of that kind.

@@ -18,7 +18,7 @@ use crate::receivers::scraper::{Clock, Schedule, Scraping, SystemClock};
 use crate::receivers::switches::Switches;
 
 /// Config of `kubeletstats`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KubeletStatsConfig {
     #[serde(deserialize_with = "duration")]
@@ -30,7 +30,7 @@ pub struct KubeletStatsConfig {
     pub auth_type: AuthType,
     /// Context of the kubeconfig, for `auth_type: kubeConfig`.
     pub context: String,
-    /// Host and port of the kubelet; for `kubeConfig` the name of the node.
+    /// Host and port of the kubelet; for `kubeConfig` the name of the node, whose address the API server knows.
     pub endpoint: String,
     pub ca_file: Option<PathBuf>,
     pub ca_pem: Option<Secret>,

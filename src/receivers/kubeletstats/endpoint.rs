@@ -9,18 +9,12 @@ use crate::net::tls::ClientTls;
 const SECURE_PORT: u16 = 10250;
 const READ_ONLY_PORT: u16 = 10255;
 
-/// The kubelet, or the API server as its proxy, with the path before `/stats/summary`.
+/// The kubelet, or with `kubeConfig` the API server that knows where it is.
 pub fn access(config: &KubeletStatsConfig) -> Result<Access, KubeError> {
     let own = config.tls();
     match config.auth_type {
-        AuthType::KubeConfig => {
-            let api = ApiConfig { auth_type: AuthType::KubeConfig, context: config.context.clone() };
-            let mut access = Access::new(&api)?;
-            let node = if config.endpoint.is_empty() { host_name() } else { config.endpoint.clone() };
-            access.server = format!("{}/api/v1/nodes/{node}/proxy", access.server);
-            access.tls.insecure_skip_verify |= config.insecure_skip_verify;
-            Ok(access)
-        }
+        // Where the node is is asked of the API server, see `of_node`.
+        AuthType::KubeConfig => kubeconfig(config),
         AuthType::ServiceAccount => {
             let (account, credentials) = Access::service_account()?;
             let has_own_root = own.ca_file.is_some() || own.ca_pem.is_some();
@@ -37,6 +31,30 @@ pub fn access(config: &KubeletStatsConfig) -> Result<Access, KubeError> {
             Ok(Access { server, tls: own, credentials: Credentials::None })
         }
     }
+}
+
+/// The name of the node, with `kubeConfig`.
+pub fn node_name(config: &KubeletStatsConfig) -> String {
+    if config.endpoint.is_empty() { host_name() } else { config.endpoint.clone() }
+}
+
+/// Access by the kubeconfig to the API server; what the user says of certificates is for the kubelet.
+pub fn kubeconfig(config: &KubeletStatsConfig) -> Result<Access, KubeError> {
+    Access::new(&ApiConfig { auth_type: AuthType::KubeConfig, context: config.context.clone() })
+}
+
+/// The kubelet of a node at that address, with the identity that `access` has at the API server: never
+/// through the API server, whose `nodes/proxy` allows far more than reading.
+pub fn of_node(config: &KubeletStatsConfig, access: Access, address: &str) -> Access {
+    let own = config.tls();
+    let mut tls = access.tls;
+    tls.server_name_override.clear();
+    tls.insecure_skip_verify |= own.insecure_skip_verify;
+    if own.ca_file.is_some() || own.ca_pem.is_some() {
+        (tls.ca_file, tls.ca_pem) = (own.ca_file, own.ca_pem);
+        tls.include_system_ca_certs_pool = own.include_system_ca_certs_pool;
+    }
+    Access { server: format!("https://{address}"), tls, credentials: access.credentials }
 }
 
 /// The endpoint with what it lacks: a scheme, the port of an address, the brackets of an IPv6 one.

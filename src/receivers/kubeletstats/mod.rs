@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod emit;
 mod endpoint;
+mod locate;
 mod metrics;
 mod pods;
 mod source;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use config::KubeletStatsConfig;
 pub use endpoint::access;
+pub use locate::Identify;
 pub use source::KubeletSource;
 
 use crate::component::{ReceiverType, decode_receiver};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cluster::{Capacity, Cluster};
 use super::emit::Emitter;
+use super::locate::{Identify, Locate};
 use super::pods::{Pods, VolumeSource};
 use super::summary::Summary;
 use super::{KubeletStatsConfig, endpoint};
@@ -16,7 +17,9 @@ use crate::receivers::scraper::{Cause, Fault, Run, Scrape, Source};
 
 /// The kubelet as a source of metrics.
 pub struct KubeletSource {
-    kubelet: Arc<Connection>,
+    /// `None` until the API server has said where it is.
+    kubelet: Option<Arc<Connection>>,
+    locate: Option<Locate>,
     api: Option<Arc<Connection>>,
     cluster: Option<Cluster>,
     emitter: Emitter,
@@ -37,18 +40,18 @@ const KEPT_BODY: usize = 4 << 20;
 impl KubeletSource {
     pub(super) fn new(config: &KubeletStatsConfig, version: &str) -> Result<Self, BuildError> {
         let failed = |error: KubeError| BuildError::new(error.to_string());
-        let kubelet = Client::new(endpoint::access(config).map_err(failed)?);
-        if config.auth_type == AuthType::KubeConfig {
-            log::warn!(
-                "kubeletstats: auth_type kubeConfig goes through the API server and needs the right to \
-                 nodes/proxy, which allows far more than reading; inside a cluster use serviceAccount"
-            );
-        }
+        let first = Client::new(endpoint::access(config).map_err(failed)?);
         let api = match &config.k8s_api_config {
             Some(api) => Some(Client::new(Access::new(api).map_err(failed)?)),
             None => None,
         };
-        Ok(Self::with_clients(config, &kubelet, api.as_ref(), version))
+        if config.auth_type != AuthType::KubeConfig {
+            return Ok(Self::with_clients(config, &first, api.as_ref(), version));
+        }
+        let own = config.clone();
+        let identify =
+            Box::new(move |address: &str| Ok(endpoint::of_node(&own, endpoint::kubeconfig(&own)?, address)));
+        Ok(Self::located(config, &first, identify, api.as_ref(), version))
     }
 
     /// The source on clients that are there already.
@@ -58,15 +61,27 @@ impl KubeletSource {
         api: Option<&Arc<Client>>,
         version: &str,
     ) -> Self {
-        let mut timeouts = Timeouts::default();
-        if !config.timeout.is_zero() {
-            timeouts.connect = timeouts.connect.min(config.timeout);
-            timeouts.response = config.timeout;
-            timeouts.idle = config.timeout;
-        }
-        let api = api.map(|api| Arc::new(api.connect(timeouts)));
+        let kubelet = Arc::new(kubelet.connect(timeouts(config)));
+        Self { kubelet: Some(kubelet), ..Self::without_kubelet(config, api, version) }
+    }
+
+    /// The source on the kubelet of a node that `cluster` knows; `identify` makes access to it.
+    pub fn located(
+        config: &KubeletStatsConfig,
+        cluster: &Arc<Client>,
+        identify: Identify,
+        api: Option<&Arc<Client>>,
+        version: &str,
+    ) -> Self {
+        let locate = Locate::new(cluster, endpoint::node_name(config), timeouts(config), identify);
+        Self { locate: Some(locate), ..Self::without_kubelet(config, api, version) }
+    }
+
+    fn without_kubelet(config: &KubeletStatsConfig, api: Option<&Arc<Client>>, version: &str) -> Self {
+        let api = api.map(|api| Arc::new(api.connect(timeouts(config))));
         Self {
-            kubelet: Arc::new(kubelet.connect(timeouts)),
+            kubelet: None,
+            locate: None,
             cluster: api.clone().map(|api| Cluster::new(api, &config.node)),
             api,
             emitter: Emitter::new(config, version),
@@ -78,23 +93,45 @@ impl KubeletSource {
 
     fn collect(&mut self, run: &mut Run<'_>) -> Result<(), Fault> {
         self.guard(run)?;
+        let kubelet = self.kubelet(run)?;
         let mut body = std::mem::take(&mut self.body);
         body.clear();
-        let result = self.collect_into(&mut body, run);
+        let result = self.collect_into(&kubelet, &mut body, run);
+        if result.is_err() && self.locate.is_some() {
+            // It may have moved.
+            self.kubelet = None;
+        }
         if body.capacity() <= KEPT_BODY {
             self.body = body;
         }
         result
     }
 
-    fn collect_into(&mut self, body: &mut Vec<u8>, run: &mut Run<'_>) -> Result<(), Fault> {
-        self.read_summary(body).map_err(|error| Fault::new("summary", explain(&error, "nodes/stats")))?;
+    /// The line to the kubelet, which is looked for when nobody knows yet where it is.
+    fn kubelet(&mut self, run: &Run<'_>) -> Result<Arc<Connection>, Fault> {
+        if let Some(kubelet) = &self.kubelet {
+            return Ok(kubelet.clone());
+        }
+        let locate = self.locate.as_ref().ok_or_else(|| Fault::new("node", "there is no kubelet to ask"))?;
+        let kubelet = locate.find().map_err(|error| Fault::new("node", error.to_string()))?;
+        close_when(&kubelet, run)?;
+        self.kubelet = Some(kubelet.clone());
+        Ok(kubelet)
+    }
+
+    fn collect_into(
+        &mut self,
+        kubelet: &Connection,
+        body: &mut Vec<u8>,
+        run: &mut Run<'_>,
+    ) -> Result<(), Fault> {
+        read_summary(kubelet, body).map_err(|error| Fault::new("summary", explain(&error, "nodes/stats")))?;
         let now = run.now();
         let summary: Summary = serde_json::from_slice(body).map_err(|error| {
             Fault::new("summary", format!("/stats/summary is not what a kubelet says: {error}"))
         })?;
         let pods = if self.emitter.needs_pods() {
-            Some(self.read_pods(&summary.node.node_name, run)?)
+            Some(self.read_pods(kubelet, &summary.node.node_name, run)?)
         } else {
             None
         };
@@ -111,25 +148,11 @@ impl KubeletSource {
         Ok(())
     }
 
-    fn read_summary(&self, body: &mut Vec<u8>) -> Result<(), KubeError> {
-        let path = "/stats/summary";
-        let response = self.kubelet.get(path, "application/json")?;
-        let broken = |message: String| KubeError::Transport { target: self.kubelet.target(path), message };
-        response
-            .take(LARGEST_SUMMARY + 1)
-            .read_to_end(body)
-            .map_err(|error| broken(format!("the answer was cut off: {error}")))?;
-        if body.len() as u64 > LARGEST_SUMMARY {
-            return Err(broken(format!("the answer has more than {LARGEST_SUMMARY} bytes")));
-        }
-        Ok(())
-    }
-
     /// The pods of the node: from the kubelet, or from the API server when the kubelet does not
     /// let us see them without the far too powerful `nodes/proxy`.
-    fn read_pods(&mut self, node: &str, run: &mut Run<'_>) -> Result<Pods, Fault> {
+    fn read_pods(&mut self, kubelet: &Connection, node: &str, run: &mut Run<'_>) -> Result<Pods, Fault> {
         if !self.pods_from_api {
-            match pods_at(&self.kubelet, "/pods", run) {
+            match pods_at(kubelet, "/pods", run) {
                 Err(KubeError::Forbidden(message)) if self.api.is_some() => {
                     log::info!("kubeletstats: asking the API server for the pods of {node}: {message}");
                     self.pods_from_api = true;
@@ -161,9 +184,11 @@ impl KubeletSource {
         if self.guarded {
             return Ok(());
         }
-        for connection in [Some(&self.kubelet), self.api.as_ref()].into_iter().flatten() {
-            let started = connection.close_when(run.stop.clone());
-            started.map_err(|error| Fault::new("thread", format!("cannot start a thread: {error}")))?;
+        for connection in [self.kubelet.as_ref(), self.api.as_ref()].into_iter().flatten() {
+            close_when(connection, run)?;
+        }
+        if let Some(locate) = &self.locate {
+            locate.close_when(run.stop.clone()).map_err(no_thread)?;
         }
         self.guarded = true;
         Ok(())
@@ -174,6 +199,38 @@ impl Source for KubeletSource {
     fn scrape(&mut self, scrape: &mut Scrape<'_>) {
         scrape.run("kubeletstats", |run| self.collect(run));
     }
+}
+
+fn read_summary(kubelet: &Connection, body: &mut Vec<u8>) -> Result<(), KubeError> {
+    let path = "/stats/summary";
+    let response = kubelet.get(path, "application/json")?;
+    let broken = |message: String| KubeError::Transport { target: kubelet.target(path), message };
+    response
+        .take(LARGEST_SUMMARY + 1)
+        .read_to_end(body)
+        .map_err(|error| broken(format!("the answer was cut off: {error}")))?;
+    if body.len() as u64 > LARGEST_SUMMARY {
+        return Err(broken(format!("the answer has more than {LARGEST_SUMMARY} bytes")));
+    }
+    Ok(())
+}
+
+fn timeouts(config: &KubeletStatsConfig) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    if !config.timeout.is_zero() {
+        timeouts.connect = timeouts.connect.min(config.timeout);
+        timeouts.response = config.timeout;
+        timeouts.idle = config.timeout;
+    }
+    timeouts
+}
+
+fn close_when(connection: &Arc<Connection>, run: &Run<'_>) -> Result<(), Fault> {
+    connection.close_when(run.stop.clone()).map_err(no_thread)
+}
+
+fn no_thread(error: io::Error) -> Fault {
+    Fault::new("thread", format!("cannot start a thread: {error}"))
 }
 
 /// Reads a list of pods, one at a time. A pod that cannot be read is left out.
