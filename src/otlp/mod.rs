@@ -9,6 +9,7 @@ pub mod attributes;
 pub mod build;
 pub mod common;
 pub mod export;
+pub mod from_json;
 pub mod json;
 pub mod logs;
 pub mod metrics;
