@@ -221,8 +221,9 @@ impl Builder<'_> {
                 let status = context.status.clone();
                 let exporter = config
                     .build(context.clone(), signal)
+                    .map_err(|source| StartError { component: component.clone(), source })?;
+                let running = sending::start(&config.sending(), exporter.into(), &context, signal)
                     .map_err(|source| StartError { component, source })?;
-                let running = sending::start(&config.sending(), exporter.into(), &context, signal);
                 status.set(ComponentState::Running, "");
                 consumers.insert((signal, id.clone()), running.consumer());
                 self.graph.exporters.push((status, running));

@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     pub give_up: StopSource,
     /// … or that of the whole agent.
     pub abort: Stop,
+    /// What is left behind stays in a queue on disk: it is not lost.
+    pub durable: bool,
 }
 
 /// How it ended with a batch or a part of one.
@@ -70,9 +72,11 @@ impl Delivery {
                     part.ack.settle(if again { Outcome::Refused } else { Outcome::Dropped });
                 }
                 End::LeftBehind => {
-                    self.account.left_behind(items);
                     part.ack.settle(Outcome::Refused);
-                    left_behind += items;
+                    if !self.durable {
+                        self.account.left_behind(items);
+                        left_behind += items;
+                    }
                 }
             }
         }
@@ -94,6 +98,10 @@ impl Delivery {
                 Err(ExportError::Permanent { message }) => return End::Lost(Loss::Permanent, message),
                 Err(ExportError::Retry { message, after }) => (message, after),
             };
+            if self.durable && self.closing.stop().is_raised() {
+                // The next start goes on; nothing is won by waiting for a backend that is down.
+                self.give_up.raise();
+            }
             if self.is_over() {
                 return End::LeftBehind;
             }
