@@ -12,3 +12,6 @@ mod hostmetrics;
 mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
+mod otlp_agent;
+mod otlp_clients;
+mod otlp_receiver;
