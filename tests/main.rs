@@ -15,3 +15,4 @@ mod kubeletstats;
 mod otlp_agent;
 mod otlp_clients;
 mod otlp_receiver;
+mod reload;

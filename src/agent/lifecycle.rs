@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::signals::Signal;
+use crate::allocator;
 use crate::config::Loaded;
-use crate::pipeline::{Event, Graph, Leftover, StartError};
+use crate::pipeline::{Change, Event, Graph, Leftover, StartError};
 use crate::telemetry::{StatusBoard, Telemetry};
 
 /// From the request to stop to the end of the process.
@@ -36,6 +37,16 @@ impl Exit {
     }
 }
 
+/// Where a running agent gets its configurations from.
+pub trait Configurations {
+    /// The configuration as it is now, or why it is no good; a line for each reason.
+    fn latest(&mut self) -> Result<Loaded, String>;
+    /// The one in force once more.
+    fn in_force(&self) -> Result<Loaded, String>;
+    /// The latest one is in force from now on.
+    fn accept(&mut self);
+}
+
 /// A started agent.
 pub struct Agent {
     graph: Graph,
@@ -57,26 +68,27 @@ impl Agent {
         Ok(Self { graph, telemetry, board })
     }
 
-    /// Runs until a signal asks to stop or a component fails. `reload` loads the configuration
-    /// anew on SIGHUP, or says (and logs) that it is no good.
-    pub fn run(mut self, signals: &Receiver<Signal>, reload: impl Fn() -> Option<Loaded>) -> Exit {
+    /// Runs until a signal asks to stop or a component fails; takes up the latest configuration when
+    /// a signal asks for it.
+    pub fn run(mut self, signals: &Receiver<Signal>, configurations: &mut dyn Configurations) -> Exit {
         let failed = loop {
             match self.wait(signals) {
                 Wake::Signal(Signal::Reload) => {
-                    if let Some(config) = reload() {
-                        match self.replace(&config) {
-                            Ok(replaced) => self = replaced,
-                            Err(error) => {
-                                log::error!("cannot start with the new configuration: {error}");
-                                return Exit::ComponentFailed;
-                            }
-                        }
+                    // Requests that have piled up are one; one to stop among them ends it all.
+                    let stop = signals.try_iter().find(|signal| *signal != Signal::Reload);
+                    if let Some(Signal::Stop(name)) = stop {
+                        say_stopping(name);
+                        break false;
+                    }
+                    if !self.reload(configurations) {
+                        break true;
                     }
                 }
                 Wake::Signal(Signal::Stop(name)) => {
-                    log::info!("received {name}: stopping, at most {} s", SHUTDOWN_DEADLINE.as_secs());
+                    say_stopping(name);
                     break false;
                 }
+                Wake::Idle => allocator::give_back(),
                 Wake::Ended(event) => {
                     if self.graph.note(&event) {
                         log::error!("stopping, since {} failed", event.component);
@@ -120,11 +132,63 @@ impl Agent {
         }
     }
 
-    fn replace(self, config: &Loaded) -> Result<Self, StartError> {
-        log::info!("the configuration has changed: restarting all pipelines");
-        say_goodbye(self.graph.stop(Instant::now() + SHUTDOWN_DEADLINE));
-        let graph = Graph::start(config, &self.telemetry, &self.board)?;
-        Ok(Self { graph, ..self })
+    /// Puts the latest configuration in force, or leaves the old one there. Returns false when neither
+    /// can be run any more.
+    fn reload(&mut self, configurations: &mut dyn Configurations) -> bool {
+        let refused = match configurations.latest() {
+            Ok(config) => match self.graph.apply(&config) {
+                Ok(change) => {
+                    configurations.accept();
+                    self.tell_reload(Ok(&change));
+                    return true;
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(refused) => {
+                self.tell_reload(Err(&refused));
+                return true;
+            }
+        };
+        self.tell_reload(Err(&refused));
+        let back = configurations
+            .in_force()
+            .and_then(|config| self.graph.apply(&config).map_err(|error| error.to_string()));
+        if let Err(error) = &back {
+            log::error!("the previous configuration cannot be run any more either: {error}");
+        }
+        back.is_ok()
+    }
+
+    fn tell_reload(&self, outcome: Result<&Change, &str>) {
+        let result = if outcome.is_ok() { "applied" } else { "refused" };
+        self.telemetry.counter("kmagent_config_reloads", &[("result", result)]).add(1);
+        self.telemetry.gauge("kmagent_config_last_reload_successful", &[]).set(u64::from(outcome.is_ok()));
+        match outcome {
+            Ok(Change { started, removed, kept }) if started.is_empty() && removed.is_empty() => {
+                log::info!("the configuration is the one in force: all {kept} components go on");
+                self.board.set_configuration_error(None);
+            }
+            Ok(Change { started, removed, kept }) => {
+                let removed = if removed.is_empty() {
+                    String::new()
+                } else {
+                    format!("; removed {}", removed.join(", "))
+                };
+                let started = if started.is_empty() {
+                    String::new()
+                } else {
+                    format!("; started {}", started.join(", "))
+                };
+                log::info!("a new configuration is in force: {kept} components go on{started}{removed}");
+                self.board.set_configuration_in_force();
+            }
+            Err(error) => {
+                for line in error.lines() {
+                    log::error!("the running configuration stays in force: {line}");
+                }
+                self.board.set_configuration_error(Some(error.to_owned()));
+            }
+        }
     }
 
     /// Stops in order without listening to signals: for tests and `demo`.
@@ -137,6 +201,7 @@ impl Agent {
             recv(signals) -> signal => signal.map_or(Wake::Signal(Signal::Stop("the end of signals")), Wake::Signal),
             recv(self.graph.receiver_ends()) -> event => Wake::ended(event),
             recv(self.graph.pipeline_ends()) -> event => Wake::ended(event),
+            default(allocator::GIVE_BACK_EVERY) => Wake::Idle,
         }
     }
 }
@@ -144,6 +209,8 @@ impl Agent {
 enum Wake {
     Signal(Signal),
     Ended(Event),
+    /// Nothing for a while.
+    Idle,
 }
 
 impl Wake {
@@ -151,6 +218,10 @@ impl Wake {
         // The graph keeps a sender of both channels.
         Self::Ended(event.expect("the graph owns a sender"))
     }
+}
+
+fn say_stopping(signal: &str) {
+    log::info!("received {signal}: stopping, at most {} s", SHUTDOWN_DEADLINE.as_secs());
 }
 
 fn say_goodbye(leftover: Leftover) {

@@ -4,6 +4,7 @@ pub mod environment;
 mod lifecycle;
 pub mod logging;
 pub mod signals;
+pub mod watch;
 
 pub use environment::{Environment, EnvironmentError};
-pub use lifecycle::{Agent, Exit};
+pub use lifecycle::{Agent, Configurations, Exit};

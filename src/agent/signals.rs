@@ -1,6 +1,6 @@
 //! SIGINT, SIGTERM and SIGHUP as messages.
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -9,14 +9,16 @@ use signal_hook::iterator::Signals;
 pub enum Signal {
     /// SIGINT or SIGTERM, by name.
     Stop(&'static str),
-    /// SIGHUP.
+    /// SIGHUP, or the configuration has changed.
     Reload,
 }
 
-/// Starts to listen. Signals are queued from here on, so none is lost during start-up.
-pub fn listen() -> std::io::Result<Receiver<Signal>> {
+/// Starts to listen. Signals are queued from here on, so none is lost during start-up. Through the
+/// sender others can ask for the same.
+pub fn listen() -> std::io::Result<(Sender<Signal>, Receiver<Signal>)> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, receiver) = unbounded();
+    let others = sender.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             let message = match signal {
@@ -29,5 +31,5 @@ pub fn listen() -> std::io::Result<Receiver<Signal>> {
             }
         }
     })?;
-    Ok(receiver)
+    Ok((others, receiver))
 }

@@ -13,7 +13,7 @@ pub fn run(once: bool) -> i32 {
     logging::init(LevelFilter::Error, Encoding::Console);
     let outcome = signals::listen()
         .map_err(|error| format!("cannot listen to signals: {error}"))
-        .and_then(|signals| demo::run(once, &signals, load).map_err(|error| error.to_string()));
+        .and_then(|(_, signals)| demo::run(once, &signals, load).map_err(|error| error.to_string()));
     match outcome {
         Ok(()) => 0,
         Err(error) => {

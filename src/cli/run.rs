@@ -1,12 +1,16 @@
 //! `kmagent run`: the agent itself.
 
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
 use log::LevelFilter;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::sources::{self, LoadError};
 use super::{EXIT_CONFIG, Sources};
 use crate::agent::logging::{self, Encoding};
-use crate::agent::{Agent, Environment, signals};
-use crate::config::{Loaded, LogEncoding, LogLevel, TelemetryConfig};
+use crate::agent::{Agent, Configurations, Environment, signals, watch};
+use crate::config::{Loaded, LogEncoding, LogLevel, Source, TelemetryConfig};
 
 pub fn run(from: &Sources) -> i32 {
     logging::init(LevelFilter::Info, Encoding::Json);
@@ -28,34 +32,69 @@ enum RunError {
     Start(#[from] crate::pipeline::StartError),
     #[error("error: cannot listen to signals: {0}")]
     Signals(std::io::Error),
+    #[error("error: cannot watch the configuration: {0}")]
+    Watch(std::io::Error),
 }
 
 fn start_and_run(from: &Sources) -> Result<i32, RunError> {
-    let environment = Environment::from_process().map_err(LoadError::from)?;
-    let signals = signals::listen().map_err(RunError::Signals)?;
-    let config = from.load(&environment)?;
+    let environment = Arc::new(Environment::from_process().map_err(LoadError::from)?);
+    let (requests, signals) = signals::listen().map_err(RunError::Signals)?;
+    let in_force = from.capture(&environment)?;
+    let config = sources::load(&in_force, &environment)?;
     configure_log(&environment, &config.telemetry);
     sources::log(&config.found);
     let agent = Agent::start(&config)?;
+    let seen = config.resolved.root.digest();
     drop(config);
-    Ok(agent.run(&signals, || reload(from, &environment)).code())
+    watch_files(from, &environment, seen, requests)?;
+    let mut configurations = FromSources { from, environment, in_force, latest: Vec::new() };
+    Ok(agent.run(&signals, &mut configurations).code())
 }
 
-/// Loads anew; a configuration that is no good is reported and the old one stays in force.
-fn reload(from: &Sources, environment: &Environment) -> Option<Loaded> {
-    match from.load(environment) {
-        Ok(config) => {
-            configure_log(environment, &config.telemetry);
-            sources::log(&config.found);
-            Some(config)
-        }
-        Err(error) => {
-            for line in error.to_string().lines() {
-                log::error!("the running configuration stays in force: {line}");
-            }
-            None
-        }
+/// The configurations of the command line's sources. Only their texts are kept.
+struct FromSources<'a> {
+    from: &'a Sources,
+    environment: Arc<Environment>,
+    in_force: Vec<Source>,
+    latest: Vec<Source>,
+}
+
+impl Configurations for FromSources<'_> {
+    fn latest(&mut self) -> Result<Loaded, String> {
+        self.latest = self.from.capture(&self.environment).map_err(|error| error.to_string())?;
+        let config = sources::load(&self.latest, &self.environment).map_err(|error| error.to_string())?;
+        configure_log(&self.environment, &config.telemetry);
+        sources::log(&config.found);
+        Ok(config)
     }
+
+    fn in_force(&self) -> Result<Loaded, String> {
+        sources::load(&self.in_force, &self.environment).map_err(|error| error.to_string())
+    }
+
+    fn accept(&mut self) {
+        self.in_force = std::mem::take(&mut self.latest);
+    }
+}
+
+/// Asks for a reload when the sources say something else than what is in force.
+fn watch_files(
+    from: &Sources,
+    environment: &Arc<Environment>,
+    seen: u64,
+    requests: Sender<signals::Signal>,
+) -> Result<(), RunError> {
+    let files = from.files(environment)?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    let (from, interval) = (from.clone(), environment.config_check_interval);
+    let environment = environment.clone();
+    let look = move || match from.resolve(&environment) {
+        Ok(resolved) => resolved.root.digest(),
+        Err(error) => xxh3_64(error.to_string().as_bytes()),
+    };
+    watch::start(&files, interval, seen, look, requests).map_err(RunError::Watch)
 }
 
 /// `KM_LOG_LEVEL` is for the one pod that is looked into: it wins over the configuration.

@@ -55,16 +55,34 @@ impl Sources {
         Ok(sources)
     }
 
+    /// The sources as they are now.
+    pub fn capture(&self, environment: &Environment) -> Result<Vec<Source>, LoadError> {
+        Ok(self.list(environment)?.into_iter().map(Source::captured).collect())
+    }
+
+    /// The files that hold configuration.
+    pub fn files(&self, environment: &Environment) -> Result<Vec<PathBuf>, LoadError> {
+        let files = self.list(environment)?.into_iter().filter_map(|source| match source {
+            Source::File(path) => Some(path),
+            _ => None,
+        });
+        Ok(files.collect())
+    }
+
     /// Reads, checks and decodes everything.
     pub fn load(&self, environment: &Environment) -> Result<Loaded, LoadError> {
-        config::load(&self.list(environment)?, environment, &Registry::standard(), environment.role)
-            .map_err(LoadError::Found)
+        load(&self.list(environment)?, environment)
     }
 
     /// Reads, merges and expands; checks no more than that takes.
     pub fn resolve(&self, environment: &Environment) -> Result<Resolved, LoadError> {
         config::resolve(&self.list(environment)?, environment).map_err(LoadError::Found)
     }
+}
+
+/// Checks and decodes everything that `sources` say.
+pub fn load(sources: &[Source], environment: &Environment) -> Result<Loaded, LoadError> {
+    config::load(sources, environment, &Registry::standard(), environment.role).map_err(LoadError::Found)
 }
 
 /// Prints findings to stderr, for the commands that only check.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::decode::Issues;
 use super::diagnostic::{Place, join};
@@ -189,6 +190,57 @@ impl Node {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
+        }
+    }
+
+    /// A digest of the value, without places: equal for equal values, in whatever file they stand.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        self.feed(&mut hasher);
+        hasher.digest()
+    }
+
+    fn feed(&self, hasher: &mut Xxh3) {
+        // The kind and the length first, so that no two values are the same bytes.
+        let mut part = |kind: u8, bytes: &[u8]| {
+            hasher.update(&[kind]);
+            hasher.update(&bytes.len().to_le_bytes());
+            hasher.update(bytes);
+        };
+        match &self.value {
+            Value::Null => part(0, &[]),
+            Value::Bool(value) => part(1, &[u8::from(*value)]),
+            Value::Int(value) => part(2, &value.to_le_bytes()),
+            Value::Float(value) => part(3, &value.to_le_bytes()),
+            Value::String(text) => part(4, text.as_bytes()),
+            Value::List(items) => {
+                part(5, &items.len().to_le_bytes());
+                items.iter().for_each(|item| item.feed(hasher));
+            }
+            Value::Map(entries) => {
+                part(6, &entries.len().to_le_bytes());
+                for entry in entries {
+                    hasher.update(&entry.key.len().to_le_bytes());
+                    hasher.update(entry.key.as_bytes());
+                    entry.value.feed(hasher);
+                }
+            }
+        }
+        if let Some(original) = &self.original {
+            hasher.update(original.as_bytes());
+        }
+    }
+
+    /// Calls `seen` with every text in this node and below it.
+    pub fn scalars<'a>(&'a self, seen: &mut dyn FnMut(&'a str)) {
+        match &self.value {
+            Value::List(items) => items.iter().for_each(|item| item.scalars(seen)),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.value.scalars(seen)),
+            _ => {
+                if let Some(text) = self.as_str() {
+                    seen(text);
+                }
+            }
         }
     }
 

@@ -16,6 +16,11 @@ use super::parse::{MAX_TEXT, parse};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     File(PathBuf),
+    /// A file as it was when it was read.
+    Text {
+        path: PathBuf,
+        text: String,
+    },
     /// The value of a variable is the text.
     Env(String),
     /// The text itself; `a::b: c` sets a key below another.
@@ -66,10 +71,21 @@ impl Source {
         Ok(Self::Set { key: key.trim().to_owned(), value: value.trim().to_owned() })
     }
 
+    /// The source with the text of a file that can be read, so that it stays the same from now on.
+    pub fn captured(self) -> Self {
+        match self {
+            Self::File(path) => match read_file(&path) {
+                Ok(text) => Self::Text { path, text },
+                Err(_) => Self::File(path),
+            },
+            other => other,
+        }
+    }
+
     /// Reads and parses the source; its root is a map.
     pub(super) fn read(&self, expander: &mut Expander<'_>) -> Result<Node, Vec<Diagnostic>> {
         let name: Arc<str> = match self {
-            Self::File(path) => path.to_string_lossy().into(),
+            Self::File(path) | Self::Text { path, .. } => path.to_string_lossy().into(),
             Self::Env(name) => format!("env:{name}").into(),
             Self::Yaml(_) => "yaml".into(),
             Self::Set { key, .. } => format!("--set {key}").into(),
@@ -82,7 +98,7 @@ impl Source {
             Self::Env(variable) => {
                 expander.variable(variable, &whole, "").map_err(|error| vec![error])?.unwrap_or_default()
             }
-            Self::Yaml(text) => text.clone(),
+            Self::Yaml(text) | Self::Text { text, .. } => text.clone(),
             Self::Set { key, value } => format!("{}: {value}", key.replace('.', "::")),
         };
         let mut node = parse(&text, Some(&name))?;

@@ -12,6 +12,7 @@ use super::summary::Summary;
 use super::usage::Usage;
 use crate::agent::Agent;
 use crate::agent::signals::Signal;
+use crate::allocator;
 use crate::config::Loaded;
 use crate::pipeline::Signal as Kind;
 
@@ -57,6 +58,7 @@ pub fn run(
     let agent = Agent::start(&config)?;
     let screen = Screen::new(once);
     let show = |usage: &mut Usage| {
+        allocator::give_back();
         usage.look();
         screen.draw(&summary.lock().unwrap_or_else(PoisonError::into_inner), usage, &endpoint);
     };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::channel::Received;
-use super::{Batch, ChannelReceiver, Output};
+use super::{Batch, ChannelReceiver, Output, Stop};
 use crate::component::{Next, Processor};
 
 /// The processors that come next, and then the output.
@@ -24,14 +24,20 @@ impl Next for Chain<'_> {
     }
 }
 
-/// Runs a pipeline until all who send into `input` are gone, then flushes what is held back.
-pub(super) fn run(input: &ChannelReceiver, mut processors: Vec<Box<dyn Processor>>, output: &Output) {
+/// Runs a pipeline until all who send into `input` are gone or it is retired, then flushes what is
+/// held back.
+pub(super) fn run(
+    input: &ChannelReceiver,
+    retire: &Stop,
+    mut processors: Vec<Box<dyn Processor>>,
+    output: &Output,
+) {
     loop {
         let deadline = processors.iter().filter_map(|processor| processor.deadline()).min();
-        match input.recv(deadline) {
+        match input.recv(deadline, retire) {
             Received::Batch(batch) => Chain { processors: &mut processors, output }.send(batch),
             Received::Timeout => {}
-            Received::Closed => break,
+            Received::Closed | Received::Retired => break,
         }
         tick(&mut processors, output);
     }
@@ -120,7 +126,9 @@ mod tests {
             sender.send(Batch::new(Data::Logs(Vec::new()), ack)).unwrap();
         };
         let thread = std::thread::spawn(move || {
-            run(&receiver, vec![Box::new(Holder::default()), Box::new(Holder::default())], &output);
+            let holders: Vec<Box<dyn Processor>> =
+                vec![Box::new(Holder::default()), Box::new(Holder::default())];
+            run(&receiver, &Stop::never(), holders, &output);
         });
         send(&sender);
         deliveries.recv().unwrap();

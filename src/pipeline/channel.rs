@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
 
 use super::{Batch, Rejected, Stop};
 
@@ -28,7 +28,8 @@ pub struct ChannelSender {
     stop: Stop,
 }
 
-#[derive(Debug)]
+/// The receiving end. A clone takes over when the one who reads leaves: see [`Received::Retired`].
+#[derive(Clone, Debug)]
 pub struct ChannelReceiver {
     receiver: Receiver<(Batch, usize)>,
     budget: Arc<Budget>,
@@ -45,6 +46,11 @@ struct Budget {
 const STOP_CHECK: Duration = Duration::from_millis(50);
 
 impl ChannelSender {
+    /// The same channel for a sender that gives up waiting for room on a request of its own.
+    pub fn until(&self, stop: Stop) -> Self {
+        Self { stop, ..self.clone() }
+    }
+
     /// Waits for room; hands the batch back when the agent gives up waiting at its deadline.
     pub fn send(&self, batch: Batch) -> Result<(), Rejected> {
         let bytes = batch.bytes();
@@ -90,22 +96,37 @@ pub enum Received {
     Timeout,
     /// All senders are gone and the channel is empty.
     Closed,
+    /// Somebody else reads on from here.
+    Retired,
 }
 
 impl ChannelReceiver {
-    /// Waits for a batch until `deadline`, or for ever.
-    pub fn recv(&self, deadline: Option<Instant>) -> Received {
-        let message = match deadline {
-            Some(deadline) => self.receiver.recv_deadline(deadline),
-            None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        match message {
-            Ok((batch, bytes)) => {
-                self.budget.release(bytes);
-                Received::Batch(batch)
+    /// Waits for a batch until `deadline`, or for ever; leaves at once when `retire` is raised.
+    pub fn recv(&self, deadline: Option<Instant>, retire: &Stop) -> Received {
+        let mut select = Select::new();
+        let batches = select.recv(&self.receiver);
+        select.recv(retire.channel());
+        loop {
+            if retire.is_raised() {
+                return Received::Retired;
             }
-            Err(RecvTimeoutError::Timeout) => Received::Timeout,
-            Err(RecvTimeoutError::Disconnected) => Received::Closed,
+            match self.receiver.try_recv() {
+                Ok((batch, bytes)) => {
+                    self.budget.release(bytes);
+                    return Received::Batch(batch);
+                }
+                Err(TryRecvError::Disconnected) => return Received::Closed,
+                Err(TryRecvError::Empty) => {}
+            }
+            let ready = match deadline {
+                Some(deadline) => select.ready_deadline(deadline),
+                None => Ok(select.ready()),
+            };
+            match ready {
+                Ok(index) if index == batches => {}
+                Ok(_) => return Received::Retired,
+                Err(_) => return Received::Timeout,
+            }
         }
     }
 

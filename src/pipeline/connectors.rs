@@ -2,17 +2,22 @@
 
 use std::time::Instant;
 
-use super::ChannelReceiver;
 use super::channel::Received;
+use super::{ChannelReceiver, Stop};
 use crate::component::{Connector, ConnectorOutputs};
 
-/// Runs a connector until all pipelines that end in it are gone, then flushes it.
-pub(super) fn run(input: &ChannelReceiver, mut connector: Box<dyn Connector>, outputs: &ConnectorOutputs) {
+/// Runs a connector until all pipelines that end in it are gone or it is retired, then flushes it.
+pub(super) fn run(
+    input: &ChannelReceiver,
+    retire: &Stop,
+    mut connector: Box<dyn Connector>,
+    outputs: &ConnectorOutputs,
+) {
     loop {
-        match input.recv(connector.deadline()) {
+        match input.recv(connector.deadline(), retire) {
             Received::Batch(batch) => connector.process(batch, outputs),
             Received::Timeout => {}
-            Received::Closed => break,
+            Received::Closed | Received::Retired => break,
         }
         let now = Instant::now();
         if connector.deadline().is_some_and(|deadline| deadline <= now) {

@@ -3,30 +3,31 @@
 //! Ownership is the shutdown order: a pipeline ends when all who send into it are gone, so
 //! stopping the receivers lets the pipelines run dry one after another; then the queues of the
 //! exporters are closed and drained. A deadline bounds the whole.
+//!
+//! A new configuration changes what it must ([`Plan`]) and leaves the rest at work. What is sent to
+//! a component that is being replaced waits at its [`Door`] or [`Relay`] for the successor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver as Events;
 
-use super::chain;
-use super::connectors;
+use super::builder::Builder;
+use super::plan::Plan;
+use super::relay::Relay;
 use super::threads::{Ended, Event, Threads};
-use super::{ChannelReceiver, Consumer, Limits, Output, Outputs, Signal, Stop, StopSource, channel};
-use crate::component::{
-    BuildError, ConnectorOutputs, Context, Extension, Host, NoHost, Processor, RunningExtension, Storage,
-};
-use crate::config::{Component, ComponentId, Loaded, Pipeline};
+use super::{Batch, ChannelReceiver, ChannelSender, Outcome, StopSource};
+use crate::component::{BuildError, RunningExtension};
+use crate::config::Loaded;
 use crate::exporters::sending;
 use crate::telemetry::{ComponentState, StatusBoard, StatusHandle, Telemetry};
 
-/// Room between a receiver and its pipeline: enough to keep both busy, little enough that what a
-/// slow backend holds up stays small.
-const CHANNEL: Limits = Limits { batches: 32, bytes: 4 << 20 };
-
 /// After the deadline everybody is told to give up and gets this long to say what is left.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a component that is replaced may take to end in order, one kind after another.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the graph could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +38,46 @@ pub struct StartError {
     pub source: BuildError,
 }
 
-/// All components at work.
+/// All components at work. They are called by kind and id: see [`super::plan`].
 pub struct Graph {
-    stop_receivers: StopSource,
-    abort: StopSource,
-    receivers: Threads,
-    pipelines: Threads,
-    exporters: Vec<(StatusHandle, sending::RunningExporter)>,
-    extensions: Vec<Box<dyn RunningExtension>>,
-    statuses: BTreeMap<String, StatusHandle>,
-    board: StatusBoard,
+    pub(super) telemetry: Telemetry,
+    pub(super) board: StatusBoard,
+    /// What is at work.
+    pub(super) plan: Plan,
+    pub(super) abort: StopSource,
+    pub(super) receivers: Threads,
+    pub(super) receiver_stops: BTreeMap<String, ReceiverStops>,
+    /// Pipelines and connectors.
+    pub(super) pipelines: Threads,
+    pub(super) doors: BTreeMap<String, Door>,
+    pub(super) exporters: BTreeMap<String, RunningNode>,
+    pub(super) relays: BTreeMap<String, Arc<Relay>>,
+    /// What exporters that were replaced have not delivered, for their successors.
+    pub(super) orphans: BTreeMap<String, Vec<Batch>>,
+    /// In the order of their start.
+    pub(super) extensions: Vec<(String, Box<dyn RunningExtension>)>,
+    pub(super) statuses: BTreeMap<String, StatusHandle>,
+}
+
+/// The requests that a receiver listens to.
+pub(super) struct ReceiverStops {
+    pub stop: StopSource,
+    /// Ends its waits for room in a pipeline.
+    pub give_up: StopSource,
+}
+
+/// The way into a pipeline or connector. It stays when the one behind it is replaced.
+pub(super) struct Door {
+    pub sender: ChannelSender,
+    pub receiver: ChannelReceiver,
+    /// Asks the one who reads now to make way for another.
+    pub retire: StopSource,
+}
+
+/// An exporter at work.
+pub(super) struct RunningNode {
+    pub status: StatusHandle,
+    pub exporter: sending::RunningExporter,
 }
 
 /// What a shutdown left behind.
@@ -58,22 +89,37 @@ pub struct Leftover {
     pub threads: usize,
 }
 
+/// What a new configuration changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Started, or started again with other settings.
+    pub started: Vec<String>,
+    /// Gone without a successor.
+    pub removed: Vec<String>,
+    /// Went on as if nothing had happened.
+    pub kept: usize,
+}
+
 impl Graph {
     /// Builds and starts everything that `config` uses. On an error nothing keeps running.
     pub fn start(config: &Loaded, telemetry: &Telemetry, board: &StatusBoard) -> Result<Self, StartError> {
         let mut graph = Self {
-            stop_receivers: StopSource::new(),
+            telemetry: telemetry.clone(),
+            board: board.clone(),
+            plan: Plan::default(),
             abort: StopSource::new(),
             receivers: Threads::new(),
+            receiver_stops: BTreeMap::new(),
             pipelines: Threads::new(),
-            exporters: Vec::new(),
+            doors: BTreeMap::new(),
+            exporters: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             extensions: Vec::new(),
             statuses: BTreeMap::new(),
-            board: board.clone(),
         };
-        let started = Builder { config, telemetry, graph: &mut graph, host: Arc::new(NoHost) }.run();
-        match started {
-            Ok(()) => {
+        match graph.apply(config) {
+            Ok(_) => {
                 board.set_ready(true);
                 Ok(graph)
             }
@@ -81,6 +127,106 @@ impl Graph {
                 graph.stop(Instant::now());
                 Err(error)
             }
+        }
+    }
+
+    /// Makes `config` the one in force: ends what it changes or does not know, starts what is new.
+    /// Nothing that was taken is lost. After an error some nodes are missing; applying the previous
+    /// configuration brings them back.
+    pub fn apply(&mut self, config: &Loaded) -> Result<Change, StartError> {
+        let plan = Plan::of(config);
+        let stale: BTreeSet<String> =
+            self.plan.nodes.keys().filter(|name| !self.plan.agrees(&plan, name)).cloned().collect();
+        self.retire(&stale, &plan);
+        let started: Vec<String> =
+            plan.nodes.keys().filter(|name| !self.plan.nodes.contains_key(*name)).cloned().collect();
+        let kept = plan.nodes.len() - started.len();
+        Builder::new(config, plan, self).run()?;
+        self.refuse_orphans();
+        let removed = stale.into_iter().filter(|name| !self.plan.nodes.contains_key(name)).collect();
+        Ok(Change { started, removed, kept })
+    }
+
+    /// Ends the nodes called `stale`, from the sources to the ends, so that what they hold flows on.
+    fn retire(&mut self, stale: &BTreeSet<String>, next: &Plan) {
+        if stale.is_empty() {
+            return;
+        }
+        self.retire_receivers(stale);
+        for name in stale {
+            let stays = next.nodes.contains_key(name);
+            if let Some(door) = self.doors.get(name).filter(|_| stays) {
+                door.retire.raise();
+            } else {
+                // Without a sender it ends when it has read all that was sent.
+                self.doors.remove(name);
+            }
+        }
+        let statuses = &self.statuses;
+        let seen = |threads: &Threads, event: Event| _ = report(statuses, threads, &event);
+        // One that waits for room behind it ends later, when there is room: nothing is lost.
+        self.pipelines.join_some(|name| stale.contains(name), Instant::now() + PATIENCE, seen);
+        for name in stale {
+            if let Some(RunningNode { status, exporter }) = self.exporters.remove(name) {
+                if let Some(relay) = self.relays.get(name) {
+                    relay.detach();
+                }
+                let left = exporter.retire(Instant::now() + PATIENCE);
+                self.orphans.entry(name.clone()).or_default().extend(left);
+                status.set(ComponentState::Stopped, "");
+            }
+            if !next.nodes.contains_key(name) {
+                self.relays.remove(name);
+            }
+        }
+        // The last started first, as at shutdown.
+        while let Some(at) = self.extensions.iter().rposition(|(name, _)| stale.contains(name)) {
+            drop(self.extensions.remove(at));
+        }
+        for name in stale {
+            self.plan.nodes.remove(name);
+            self.forget(name);
+        }
+    }
+
+    fn retire_receivers(&mut self, stale: &BTreeSet<String>) {
+        let stops: Vec<ReceiverStops> =
+            stale.iter().filter_map(|name| self.receiver_stops.remove(name)).collect();
+        stops.iter().for_each(|stops| stops.stop.raise());
+        let statuses = &self.statuses;
+        let seen = |threads: &Threads, event: Event| _ = report(statuses, threads, &event);
+        if self.receivers.join_some(|name| stale.contains(name), Instant::now() + PATIENCE, seen) > 0 {
+            // It waits for room in a pipeline that is stuck: its source keeps the batch, or it is
+            // counted as refused.
+            stops.iter().for_each(|stops| stops.give_up.raise());
+            self.receivers.join_some(|name| stale.contains(name), Instant::now() + PATIENCE, seen);
+        }
+    }
+
+    /// Takes a node and the processors in it off the board.
+    fn forget(&mut self, name: &str) {
+        let processors = name.strip_prefix("pipeline:").map(|pipeline| format!(" in {pipeline}"));
+        let board = &self.board;
+        self.statuses.retain(|component, _| {
+            let gone = component == name || processors.as_ref().is_some_and(|end| component.ends_with(end));
+            if gone {
+                board.remove(component);
+            }
+            !gone
+        });
+    }
+
+    /// The backend of an exporter that is configured no more never took these.
+    fn refuse_orphans(&mut self) {
+        for (exporter, batches) in std::mem::take(&mut self.orphans) {
+            let items: usize = batches.iter().map(Batch::items).sum();
+            if items > 0 {
+                log::warn!(
+                    "{exporter} is gone from the configuration: {items} items that its backend did not take \
+                     are given back to their sources"
+                );
+            }
+            batches.into_iter().for_each(|batch| batch.ack.settle(Outcome::Refused));
         }
     }
 
@@ -96,37 +242,41 @@ impl Graph {
 
     /// An end was received from one of the channels. Returns whether it was a failure.
     pub fn note(&mut self, event: &Event) -> bool {
-        if self.receivers.owns(&event.component) {
-            self.receivers.note(event);
-        } else {
-            self.pipelines.note(event);
-        }
-        report(&self.statuses, event)
+        let threads =
+            if self.receivers.owns(&event.component) { &mut self.receivers } else { &mut self.pipelines };
+        threads.note(event);
+        report(&self.statuses, threads, event)
     }
 
     /// Stops receivers, drains pipelines, flushes exporters: all of it before `deadline`.
     pub fn stop(mut self, deadline: Instant) -> Leftover {
         self.board.set_ready(false);
-        self.stop_receivers.raise();
+        self.receiver_stops.values().for_each(|stops| stops.stop.raise());
         let statuses = std::mem::take(&mut self.statuses);
-        let seen = |event: Event| _ = report(&statuses, &event);
+        let seen = |threads: &Threads, event: Event| _ = report(&statuses, threads, &event);
+        // A thread that failed has left its channel without a reader: nobody may wait for room in it.
+        let senders: Vec<ChannelSender> =
+            std::mem::take(&mut self.doors).into_values().map(|door| door.sender).collect();
         let mut threads = self.receivers.join(deadline, seen);
+        drop(senders);
         if threads == 0 {
             threads += self.pipelines.join(deadline, seen);
         }
-        for (_, exporter) in &self.exporters {
-            exporter.close();
+        for node in self.exporters.values() {
+            node.exporter.close();
         }
         let mut items = 0;
-        for (status, exporter) in self.exporters.drain(..) {
+        for RunningNode { status, exporter } in std::mem::take(&mut self.exporters).into_values() {
             items += exporter.wait(deadline).items;
             status.set(ComponentState::Stopped, "");
         }
         self.abort.raise();
+        self.receiver_stops.values().for_each(|stops| stops.give_up.raise());
         if threads > 0 {
             let last = Instant::now() + LAST_WORDS;
             threads = self.receivers.join(last, seen) + self.pipelines.join(last, seen);
         }
+        self.refuse_orphans();
         while let Some(extension) = self.extensions.pop() {
             drop(extension);
         }
@@ -135,7 +285,7 @@ impl Graph {
 }
 
 /// Logs the end of a thread and puts it on the board. Returns whether it was a failure.
-fn report(statuses: &BTreeMap<String, StatusHandle>, event: &Event) -> bool {
+fn report(statuses: &BTreeMap<String, StatusHandle>, threads: &Threads, event: &Event) -> bool {
     let (state, detail, failed) = match &event.ended {
         Ended::Done => (ComponentState::Stopped, String::new(), false),
         Ended::Failed(error) => {
@@ -147,266 +297,24 @@ fn report(statuses: &BTreeMap<String, StatusHandle>, event: &Event) -> bool {
             (ComponentState::Failed, format!("panicked: {message}"), true)
         }
     };
-    if let Some(status) = statuses.get(&event.component) {
+    // Its successor may be at work already.
+    if let Some(status) = statuses.get(&event.component).filter(|_| failed || !threads.owns(&event.component))
+    {
         status.set(state, detail);
     }
     failed
-}
-
-struct Builder<'a> {
-    config: &'a Loaded,
-    telemetry: &'a Telemetry,
-    graph: &'a mut Graph,
-    host: Arc<dyn Host>,
-}
-
-/// What components get from the extensions.
-struct AgentHost {
-    storages: BTreeMap<ComponentId, Arc<dyn Storage>>,
-}
-
-impl Host for AgentHost {
-    fn storage(&self, id: &ComponentId) -> Option<Arc<dyn Storage>> {
-        self.storages.get(id).cloned()
-    }
-}
-
-/// Where a pipeline or a connector takes its batches from.
-type Heads = BTreeMap<String, Arc<dyn Consumer>>;
-
-impl Builder<'_> {
-    fn run(&mut self) -> Result<(), StartError> {
-        self.start_extensions()?;
-        // All exporters and connectors first, then pipelines against the stream, receivers last.
-        let ends = self.start_exporters()?;
-        let (heads, channels) = self.open_channels();
-        let connectors = self.open_connectors(&heads)?;
-        self.start_pipelines(&ends, &connectors, channels)?;
-        self.start_receivers(&heads)
-    }
-
-    fn start_extensions(&mut self) -> Result<(), StartError> {
-        let mut storages = BTreeMap::new();
-        for id in &self.config.enabled_extensions {
-            let Some(Component { config, .. }) = self.config.extensions.get(id) else { continue };
-            let component = format!("extension:{id}");
-            let context = self.context(&component, id, None);
-            let status = context.status.clone();
-            let running = config
-                .build(context, self.graph.board.clone())
-                .and_then(Extension::start)
-                .map_err(|source| StartError { component, source })?;
-            status.set(ComponentState::Running, "");
-            if let Some(storage) = running.storage() {
-                storages.insert(id.clone(), storage);
-            }
-            self.graph.extensions.push(running);
-        }
-        self.host = Arc::new(AgentHost { storages });
-        Ok(())
-    }
-
-    /// One exporter for each signal in which it is used.
-    fn start_exporters(&mut self) -> Result<BTreeMap<(Signal, ComponentId), Arc<dyn Consumer>>, StartError> {
-        let mut consumers: BTreeMap<(Signal, ComponentId), Arc<dyn Consumer>> = BTreeMap::new();
-        for pipeline in &self.config.pipelines {
-            for id in &pipeline.exporters {
-                let signal = pipeline.id.signal;
-                let Some(Component { config, .. }) = self.config.exporters.get(id) else { continue };
-                if consumers.contains_key(&(signal, id.clone())) {
-                    continue;
-                }
-                let component = format!("exporter:{id}/{signal}");
-                let context = self.context(&component, id, None);
-                let status = context.status.clone();
-                let exporter = config
-                    .build(context.clone(), signal)
-                    .map_err(|source| StartError { component: component.clone(), source })?;
-                let running = sending::start(&config.sending(), exporter.into(), &context, signal)
-                    .map_err(|source| StartError { component, source })?;
-                status.set(ComponentState::Running, "");
-                consumers.insert((signal, id.clone()), running.consumer());
-                self.graph.exporters.push((status, running));
-            }
-        }
-        Ok(consumers)
-    }
-
-    /// A channel into every pipeline.
-    fn open_channels(&self) -> (Heads, BTreeMap<String, ChannelReceiver>) {
-        let mut heads = Heads::new();
-        let mut channels = BTreeMap::new();
-        for pipeline in &self.config.pipelines {
-            let (sender, receiver) = channel(CHANNEL, self.abort());
-            heads.insert(pipeline.id.to_string(), Arc::new(sender));
-            channels.insert(pipeline.id.to_string(), receiver);
-        }
-        (heads, channels)
-    }
-
-    /// A thread for every connector in use, which sends into the pipelines that name it as receiver.
-    fn open_connectors(
-        &mut self,
-        heads: &Heads,
-    ) -> Result<BTreeMap<ComponentId, Arc<dyn Consumer>>, StartError> {
-        let mut consumers: BTreeMap<ComponentId, Arc<dyn Consumer>> = BTreeMap::new();
-        for (id, Component { config, .. }) in &self.config.connectors {
-            let fed: Vec<&Pipeline> =
-                self.config.pipelines.iter().filter(|pipeline| pipeline.receivers.contains(id)).collect();
-            if fed.is_empty() {
-                continue;
-            }
-            let component = format!("connector:{id}");
-            let context = self.context(&component, id, None);
-            let status = context.status.clone();
-            let connector = config
-                .build(context)
-                .map_err(|source| StartError { component: component.clone(), source })?;
-            let outputs = ConnectorOutputs {
-                by_signal: outputs_into(&fed, heads),
-                by_pipeline: fed
-                    .iter()
-                    .filter_map(|pipeline| {
-                        let name = pipeline.id.to_string();
-                        let head = heads.get(&name)?.clone();
-                        Some((name, Output::new(vec![head])))
-                    })
-                    .collect(),
-            };
-            let (sender, receiver) = channel(CHANNEL, self.abort());
-            self.spawn_pipeline(&component, move || connectors::run(&receiver, connector, &outputs))?;
-            status.set(ComponentState::Running, "");
-            consumers.insert(id.clone(), Arc::new(sender));
-        }
-        Ok(consumers)
-    }
-
-    fn start_pipelines(
-        &mut self,
-        exporters: &BTreeMap<(Signal, ComponentId), Arc<dyn Consumer>>,
-        connectors: &BTreeMap<ComponentId, Arc<dyn Consumer>>,
-        mut channels: BTreeMap<String, ChannelReceiver>,
-    ) -> Result<(), StartError> {
-        for pipeline in &self.config.pipelines {
-            let signal = pipeline.id.signal;
-            let ends = pipeline.exporters.iter().filter_map(|id| {
-                exporters.get(&(signal, id.clone())).or_else(|| connectors.get(id)).cloned()
-            });
-            let output = Output::new(ends.collect());
-            let mut processors: Vec<Box<dyn Processor>> = Vec::new();
-            for id in &pipeline.processors {
-                let Some(Component { config, .. }) = self.config.processors.get(id) else { continue };
-                let component = format!("processor:{id} in {}", pipeline.id);
-                let context = self.context(&component, id, Some(pipeline.id.to_string()));
-                let status = context.status.clone();
-                let processor =
-                    config.build(context, signal).map_err(|source| StartError { component, source })?;
-                status.set(ComponentState::Running, "");
-                processors.push(processor);
-            }
-            let Some(input) = channels.remove(&pipeline.id.to_string()) else { continue };
-            let component = format!("pipeline:{}", pipeline.id);
-            let status = self.status(&component);
-            self.spawn_pipeline(&component, move || chain::run(&input, processors, &output))?;
-            status.set(ComponentState::Running, "");
-        }
-        Ok(())
-    }
-
-    /// One receiver for each id, however many pipelines and signals want it.
-    fn start_receivers(&mut self, heads: &Heads) -> Result<(), StartError> {
-        for (id, Component { config, .. }) in &self.config.receivers {
-            let fed: Vec<&Pipeline> =
-                self.config.pipelines.iter().filter(|pipeline| pipeline.receivers.contains(id)).collect();
-            if fed.is_empty() {
-                continue;
-            }
-            let component = format!("receiver:{id}");
-            let context = self.context(&component, id, None);
-            let status = context.status.clone();
-            let receiver = config
-                .build(context)
-                .map_err(|source| StartError { component: component.clone(), source })?;
-            let outputs = outputs_into(&fed, heads).counted(self.telemetry, &id.to_string());
-            let stop = self.graph.stop_receivers.stop();
-            status.set(ComponentState::Running, "");
-            self.graph
-                .receivers
-                .spawn(component.as_str(), move || receiver.run(outputs, stop))
-                .map_err(|error| thread_error(&component, &error))?;
-        }
-        Ok(())
-    }
-
-    fn spawn_pipeline(
-        &mut self,
-        component: &str,
-        run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), StartError> {
-        self.graph
-            .pipelines
-            .spawn(component, move || {
-                run();
-                Ok(())
-            })
-            .map_err(|error| thread_error(component, &error))
-    }
-
-    fn context(&mut self, component: &str, id: &ComponentId, pipeline: Option<String>) -> Context {
-        Context {
-            id: id.clone(),
-            pipeline,
-            telemetry: self.telemetry.clone(),
-            status: self.status(component),
-            abort: self.abort(),
-            host: self.host.clone(),
-        }
-    }
-
-    fn status(&mut self, component: &str) -> StatusHandle {
-        let status = self.graph.board.handle(component);
-        self.graph.statuses.insert(component.to_owned(), status.clone());
-        status
-    }
-
-    fn abort(&self) -> Stop {
-        self.graph.abort.stop()
-    }
-}
-
-/// The heads of `pipelines` as one output for each of their signals.
-fn outputs_into(pipelines: &[&Pipeline], heads: &Heads) -> Outputs {
-    let mut outputs = Outputs::default();
-    for signal in Signal::ALL {
-        let consumers: Vec<Arc<dyn Consumer>> = pipelines
-            .iter()
-            .filter(|pipeline| pipeline.id.signal == signal)
-            .filter_map(|pipeline| heads.get(&pipeline.id.to_string()).cloned())
-            .collect();
-        if !consumers.is_empty() {
-            outputs.set(signal, Output::new(consumers));
-        }
-    }
-    outputs
-}
-
-fn thread_error(component: &str, error: &std::io::Error) -> StartError {
-    StartError {
-        component: component.to_owned(),
-        source: BuildError::new(format!("cannot start a thread: {error}; raise the limit on processes")),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::component::{
-        ExportError, Exporter, ExporterConfig, ExporterType, Receiver, ReceiverConfig, ReceiverType,
+        Context, ExportError, Exporter, ExporterConfig, ExporterType, Receiver, ReceiverConfig, ReceiverType,
         RunError, decode_exporter, decode_receiver,
     };
     use crate::config::{self, Registry, Role, Source};
     use crate::exporters::Sending;
-    use crate::pipeline::{Ack, Batch, Data, Outcome};
+    use crate::pipeline::{Ack, Batch, Data, Outcome, Outputs, Signal, Stop};
 
     /// A receiver that ends as its config says.
     #[derive(Debug, serde::Deserialize)]

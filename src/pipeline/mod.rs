@@ -3,11 +3,14 @@
 
 mod ack;
 mod batch;
+mod builder;
 mod chain;
 mod channel;
 mod connectors;
 mod graph;
 mod output;
+mod plan;
+mod relay;
 pub mod split;
 mod stop;
 mod threads;
@@ -15,7 +18,7 @@ mod threads;
 pub use ack::{Ack, Outcome};
 pub use batch::{Batch, Data, Lane, Signal};
 pub use channel::{ChannelReceiver, ChannelSender, Limits, channel};
-pub use graph::{Graph, Leftover, StartError};
+pub use graph::{Change, Graph, Leftover, StartError};
 pub use output::{Consumer, Output, Outputs, Rejected};
 pub use stop::{Stop, StopSource};
 pub use threads::{Ended, Event, Threads, panic_message};

@@ -1,7 +1,7 @@
 //! Threads named after their component, whose end is always noticed.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -30,7 +30,8 @@ pub struct Event {
 /// A group of threads. The kernel shows the first 15 bytes of a thread's name.
 #[derive(Debug)]
 pub struct Threads {
-    running: BTreeSet<String>,
+    /// How many of each name: one that is being replaced may still finish its last batch.
+    running: BTreeMap<String, usize>,
     ended: Receiver<Event>,
     report: Sender<Event>,
 }
@@ -38,7 +39,7 @@ pub struct Threads {
 impl Threads {
     pub fn new() -> Self {
         let (report, ended) = unbounded();
-        Self { running: BTreeSet::new(), ended, report }
+        Self { running: BTreeMap::new(), ended, report }
     }
 
     /// Starts a thread. A panic in it is caught, told apart and reported; it never ends silently.
@@ -60,7 +61,7 @@ impl Threads {
             // Nobody listens any more only after the shutdown deadline.
             _ = report.send(Event { component, ended });
         })?;
-        self.running.insert(owned);
+        *self.running.entry(owned).or_default() += 1;
         Ok(())
     }
 
@@ -71,23 +72,41 @@ impl Threads {
 
     /// An end was received from [`Threads::ends`].
     pub fn note(&mut self, event: &Event) {
-        self.running.remove(&event.component);
+        if let Some(threads) = self.running.get_mut(&event.component) {
+            *threads -= 1;
+            if *threads == 0 {
+                self.running.remove(&event.component);
+            }
+        }
     }
 
     /// Whether a thread of that name belongs to this group and runs.
     pub fn owns(&self, component: &str) -> bool {
-        self.running.contains(component)
+        self.running.contains_key(component)
     }
 
     /// Waits until all threads have ended, but no longer than `deadline`. Returns how many are
     /// left; `seen` hears of each end.
-    pub fn join(&mut self, deadline: Instant, mut seen: impl FnMut(Event)) -> usize {
-        while !self.running.is_empty() {
+    pub fn join(&mut self, deadline: Instant, seen: impl FnMut(&Self, Event)) -> usize {
+        self.join_some(|_| true, deadline, seen)
+    }
+
+    /// [`Threads::join`] for the threads whose name is `wanted`.
+    pub fn join_some(
+        &mut self,
+        wanted: impl Fn(&str) -> bool,
+        deadline: Instant,
+        mut seen: impl FnMut(&Self, Event),
+    ) -> usize {
+        let left = |threads: &Self| -> usize {
+            threads.running.iter().filter(|(name, _)| wanted(name)).map(|(_, count)| count).sum()
+        };
+        while left(self) > 0 {
             let Ok(event) = self.ended.recv_deadline(deadline) else { break };
             self.note(&event);
-            seen(event);
+            seen(self, event);
         }
-        self.running.len()
+        left(self)
     }
 }
 

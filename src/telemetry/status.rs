@@ -45,7 +45,22 @@ pub struct StatusBoard {
 #[derive(Debug, Default)]
 struct Inner {
     ready_since: Option<SystemTime>,
+    configuration: Configuration,
     components: BTreeMap<String, Entry>,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    pub since: SystemTime,
+    /// Why a later one was refused.
+    pub error: Option<String>,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self { since: SystemTime::now(), error: None }
+    }
 }
 
 /// Lets one component report its state.
@@ -76,6 +91,25 @@ impl StatusBoard {
     /// Since when the agent has been ready, if it is.
     pub fn ready_since(&self) -> Option<SystemTime> {
         self.lock().ready_since
+    }
+
+    /// Another configuration is in force from now on.
+    pub fn set_configuration_in_force(&self) {
+        self.lock().configuration = Configuration::default();
+    }
+
+    /// A later configuration was refused, or is no longer there to be refused.
+    pub fn set_configuration_error(&self, error: Option<String>) {
+        self.lock().configuration.error = error;
+    }
+
+    pub fn configuration(&self) -> Configuration {
+        self.lock().configuration.clone()
+    }
+
+    /// The component is no more.
+    pub fn remove(&self, component: &str) {
+        self.lock().components.remove(component);
     }
 
     pub fn components(&self) -> BTreeMap<String, Entry> {

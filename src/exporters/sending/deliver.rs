@@ -1,7 +1,7 @@
 //! One batch on its way to the backend: attempts, waits, halves, and the end that its source hears.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::account::{Account, Loss};
@@ -27,6 +27,8 @@ pub(super) struct Delivery {
     pub abort: Stop,
     /// What is left behind stays in a queue on disk: it is not lost.
     pub durable: bool,
+    /// Keeps what is left behind for the exporter that replaces this one; `None`: it is refused.
+    pub kept: Mutex<Option<Vec<Batch>>>,
 }
 
 /// How it ended with a batch or a part of one.
@@ -34,13 +36,13 @@ enum End {
     Delivered,
     TooLarge(String),
     Lost(Loss, String),
-    /// Neither delivered nor lost: the agent stops.
+    /// Neither delivered nor lost: the time of the exporter is over.
     LeftBehind,
 }
 
 impl Delivery {
     /// Delivers the batch and settles it. Returns how many of its items were left behind because the
-    /// agent stops.
+    /// time of the exporter is over.
     pub(super) fn deliver(&self, batch: Batch) -> usize {
         let mut left_behind = 0;
         // Parts of the batch, the next one last.
@@ -71,16 +73,31 @@ impl Delivery {
                     let again = loss == Loss::GaveUp;
                     part.ack.settle(if again { Outcome::Refused } else { Outcome::Dropped });
                 }
-                End::LeftBehind => {
-                    part.ack.settle(Outcome::Refused);
-                    if !self.durable {
-                        self.account.left_behind(items);
-                        left_behind += items;
-                    }
-                }
+                End::LeftBehind => left_behind += self.leave(part),
             }
         }
         left_behind
+    }
+
+    /// Keeps a batch for the successor, or refuses it. Returns how many items were refused.
+    pub(super) fn leave(&self, batch: Batch) -> usize {
+        if self.durable {
+            // It stays on the disk, for this agent's next exporter or the next agent.
+            batch.ack.settle(Outcome::Refused);
+            return 0;
+        }
+        if let Some(kept) = self.kept().as_mut() {
+            kept.push(batch);
+            return 0;
+        }
+        let items = batch.items();
+        self.account.left_behind(items);
+        batch.ack.settle(Outcome::Refused);
+        items
+    }
+
+    pub(super) fn kept(&self) -> MutexGuard<'_, Option<Vec<Batch>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Attempts until the batch is delivered or there is no sense in trying on.

@@ -71,6 +71,12 @@ impl Intake for Direct {
         &self.delivery
     }
 
+    fn adopt(&self, batch: Batch) {
+        if let Err(rejected) = self.consume(batch) {
+            rejected.refuse();
+        }
+    }
+
     fn close(&self) {
         self.lock().closed = true;
     }

@@ -17,7 +17,7 @@ use super::durable::{Entry, Log, NotStored};
 use super::running::Intake;
 use super::settings::{QueueBatch, SendingQueue, Sizer};
 use crate::pipeline::split::{items_within, merge, split_off};
-use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
+use crate::pipeline::{Ack, Batch, Consumer, Lane, Rejected};
 
 /// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
 const MOST_BYTES: usize = 32 << 20;
@@ -133,7 +133,10 @@ impl Queue {
                 state.bytes += bytes;
                 drop(state);
                 match self.store(batch) {
-                    Ok(content) => return self.enqueue(content, size, bytes),
+                    Ok(content) => {
+                        self.enqueue(content, size, bytes, self.settings.wait_for_result);
+                        return Ok(());
+                    }
                     Err(back) => batch = back,
                 }
                 state = self.lock();
@@ -163,11 +166,11 @@ impl Queue {
         }
     }
 
-    /// Puts in a batch whose size is counted already.
-    fn enqueue(self: &Arc<Self>, content: Content, size: usize, bytes: usize) -> Result<(), Rejected> {
+    /// Puts in a batch whose size is counted already, and waits until it is settled if that is wanted.
+    fn enqueue(self: &Arc<Self>, content: Content, size: usize, bytes: usize, wait: bool) {
         let mut item = self.item(content, size, bytes);
         let mut result = None;
-        if self.settings.wait_for_result {
+        if wait {
             let (sender, receiver) = bounded::<()>(0);
             item.done = Some(sender);
             result = Some(receiver);
@@ -183,7 +186,6 @@ impl Queue {
             // Ends with an error when the sender is dropped, which is what is waited for.
             let _ = result.recv();
         }
-        Ok(())
     }
 
     /// What is on disk stays there: nothing more of it is tried.
@@ -439,6 +441,18 @@ impl Intake for Arc<Queue> {
         &self.delivery
     }
 
+    fn adopt(&self, batch: Batch) {
+        let bytes = batch.bytes();
+        let size = self.settings.sizer().of_measures(batch.items(), bytes);
+        let mut state = self.lock();
+        state.size += size;
+        state.bytes += bytes;
+        drop(state);
+        // What came from the memory of a predecessor may stay in memory, should the disk not take it.
+        let content = self.store(batch).unwrap_or_else(Content::Memory);
+        self.enqueue(content, size, bytes, false);
+    }
+
     fn close(&self) {
         self.lock().closed = true;
         self.work.notify_all();
@@ -459,6 +473,11 @@ impl Intake for Arc<Queue> {
 
     fn abandon(&self, grace: Instant) -> usize {
         let mut state = self.lock();
+        // For a successor the consumers put aside what is under way, then what waits: in order.
+        while self.delivery.kept().is_some() && state.consumers > 0 && Instant::now() < grace {
+            let wait = self.room.wait_timeout(state, STOP_CHECK);
+            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        }
         let waiting = std::mem::take(&mut state.waiting);
         let mut items = 0;
         for item in waiting {
@@ -469,7 +488,6 @@ impl Intake for Arc<Queue> {
                 batch.ack.settle(Outcome::Refused);
             }
         }
-        self.delivery.account.left_behind(items);
         self.delivery.account.queue_size(state.size);
         self.work.notify_all();
         while state.consumers > 0 && Instant::now() < grace {

@@ -1,6 +1,6 @@
 //! An exporter at work: how the graph starts it, feeds it and ends it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::account::Account;
@@ -11,7 +11,7 @@ use super::queue::Queue;
 use super::{Clock, Sending, SystemClock};
 use crate::component::{BuildError, Context, Exporter};
 use crate::config::ComponentId;
-use crate::pipeline::{Consumer, Signal, StopSource};
+use crate::pipeline::{Batch, Consumer, Signal, StopSource};
 
 /// How long attempts that were interrupted may take to return.
 const GRACE: Duration = Duration::from_secs(1);
@@ -19,12 +19,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What takes the batches of an exporter: its queue, or nothing in between.
 pub(super) trait Intake: Consumer {
     fn delivery(&self) -> &Delivery;
+    /// Takes what another intake had taken already, whatever the limits.
+    fn adopt(&self, batch: Batch);
     /// Takes nothing any more.
     fn close(&self);
     /// Waits until all is delivered, `until`, or the end of the agent.
     fn drain(&self, until: Instant);
-    /// Refuses all that waits and waits for attempts under way until `grace`. Returns how many items
-    /// were left behind.
+    /// Keeps all that waits for a successor or refuses it, and waits for attempts under way until
+    /// `grace`. Returns how many items were refused.
     fn abandon(&self, grace: Instant) -> usize;
 }
 
@@ -72,6 +74,7 @@ pub fn start_with(
         give_up: StopSource::new(),
         abort: context.abort.clone(),
         durable: stored.is_some(),
+        kept: Mutex::default(),
     };
     let intake: Arc<dyn Intake> = match queue {
         Some(queue) => Arc::new(Queue::start(queue.clone(), delivery, stored)),
@@ -113,6 +116,20 @@ impl RunningExporter {
         delivery.give_up.raise();
         delivery.exporter.interrupt();
         Undelivered { items: self.intake.abandon(Instant::now() + GRACE) }
+    }
+
+    /// Ends like [`RunningExporter::wait`], but refuses nothing: what is not delivered by `deadline`
+    /// is returned, in order, for the exporter that replaces this one.
+    pub fn retire(&self, deadline: Instant) -> Vec<Batch> {
+        let delivery = self.intake.delivery();
+        *delivery.kept() = Some(Vec::new());
+        self.wait(deadline);
+        delivery.kept().take().unwrap_or_default()
+    }
+
+    /// Takes over what the exporter that this one replaces could not deliver, whatever the limits.
+    pub fn adopt(&self, batches: Vec<Batch>) {
+        batches.into_iter().for_each(|batch| self.intake.adopt(batch));
     }
 }
 

@@ -62,11 +62,17 @@ impl Pages {
                 (component, line)
             })
             .collect();
+        let in_force = self.board.configuration();
+        let mut configuration = json!({ "since": rfc3339(in_force.since) });
+        if let Some(error) = in_force.error {
+            configuration["refused"] = error.into();
+        }
         json!({
             "status": if healthy { "Server available" } else { "Server not available" },
             "ready": since.is_some(),
             "upSince": since.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), rfc3339),
             "uptime": uptime.map_or_else(String::new, go_duration),
+            "configuration": configuration,
             "components": components,
         })
     }

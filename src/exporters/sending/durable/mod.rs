@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -20,6 +21,9 @@ use crate::component::{Context, Storage};
 use crate::pipeline::{Batch, Data, Lane, Signal};
 use crate::telemetry::Counter;
 
+/// How long the folder may still be in use by the exporter that this one replaces.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_CHECK: Duration = Duration::from_millis(20);
 /// A segment that has grown to this is not written any more.
 const SEGMENT: u64 = 16 << 20;
 /// A segment whose records are all delivered is removed when it has at least this size.
@@ -89,7 +93,12 @@ impl Log {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
         std::fs::create_dir_all(&folder).map_err(named)?;
         let lock = File::options().create(true).append(true).open(folder.join("lock")).map_err(named)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if Instant::now() < deadline {
+                std::thread::sleep(LOCK_CHECK);
+                continue;
+            }
             return Err(named(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "another process uses this queue",
