@@ -17,7 +17,7 @@ use super::durable::{Entry, Log, NotStored};
 use super::running::Intake;
 use super::settings::{QueueBatch, SendingQueue, Sizer};
 use crate::pipeline::split::{items_within, merge, split_off};
-use crate::pipeline::{Ack, Batch, Consumer, Lane, Rejected};
+use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
 
 /// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
 const MOST_BYTES: usize = 32 << 20;
@@ -484,8 +484,7 @@ impl Intake for Arc<Queue> {
             state.release(item.size, item.bytes);
             // What is on disk is there again after the next start.
             if let Content::Memory(batch) = item.content {
-                items += item.items;
-                batch.ack.settle(Outcome::Refused);
+                items += self.delivery.leave(batch);
             }
         }
         self.delivery.account.queue_size(state.size);

@@ -15,18 +15,18 @@ pub struct Head {
 
 /// How the body's length is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     Length(usize),
     Chunked,
 }
 
 /// Why a head is no head: the status to answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadHead(pub u16, pub &'static str);
+pub struct BadHead(pub u16, pub &'static str);
 
 impl Head {
     /// Reads the head at the start of `bytes`: with its length, or `None` when it is not complete.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, BadHead> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, BadHead> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         let length = match request.parse(bytes) {
@@ -68,7 +68,7 @@ impl Head {
     }
 
     /// Where the body ends. A request that says it twice may be two requests to somebody else.
-    pub(super) fn framing(&self) -> Result<Framing, BadHead> {
+    pub fn framing(&self) -> Result<Framing, BadHead> {
         let mut lengths = self.all("content-length");
         let mut codings = self.all("transfer-encoding");
         match (lengths.next(), codings.next()) {
@@ -102,7 +102,7 @@ impl Head {
     }
 
     /// Whether the connection stays open after this request.
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub fn keeps_alive(&self) -> bool {
         let says = |what: &str| {
             let mut options = self.all("connection").filter_map(|value| std::str::from_utf8(value).ok());
             options.any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case(what)))
@@ -110,7 +110,7 @@ impl Head {
         if self.is_1_1 { !says("close") } else { says("keep-alive") }
     }
 
-    pub(super) fn expects_continue(&self) -> bool {
+    pub fn expects_continue(&self) -> bool {
         self.is_1_1 && self.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
     }
 }

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use self::body::BodyError;
-pub use self::head::Head;
+pub use self::head::{BadHead, Framing, Head};
 pub use self::serve::serve;
 
 /// How large and how slow a client may be.
