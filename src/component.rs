@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -71,6 +71,18 @@ pub trait Storage: Send + Sync {
     fn client(&self, owner: &str) -> std::io::Result<Box<dyn StorageClient>>;
     /// The directory of the store, for components that keep files of their own in it.
     fn directory(&self) -> &Path;
+    /// A path in it that is `owner`'s alone.
+    fn path(&self, owner: &str) -> PathBuf {
+        self.directory().join(owner)
+    }
+    /// Whether to wait for the disk after every write.
+    fn fsync(&self) -> bool {
+        false
+    }
+    /// Bytes that one component may keep; 0 = no limit.
+    fn max_size(&self) -> u64 {
+        0
+    }
 }
 
 /// A small durable key-value store.

@@ -33,7 +33,7 @@ fn start_until(yaml: &str, abort: Stop) -> Running {
     let board = StatusBoard::default();
     let context = context("otlphttp", abort, &board);
     let exporter = config.build(context.clone(), Signal::Logs).unwrap();
-    let exporter = sending::start(&config.sending(), Arc::from(exporter), &context, Signal::Logs);
+    let exporter = sending::start(&config.sending(), Arc::from(exporter), &context, Signal::Logs).unwrap();
     Running { exporter, telemetry: context.telemetry, board }
 }
 

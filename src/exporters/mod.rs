@@ -2,7 +2,10 @@
 
 pub mod debug;
 pub mod nop;
+pub mod otlp;
 pub mod otlphttp;
+mod packing;
+mod rejected;
 pub mod sending;
 
 pub use sending::Sending;
@@ -10,4 +13,4 @@ pub use sending::Sending;
 use crate::component::ExporterType;
 
 /// Every exporter type of this build, sorted by name.
-pub static TYPES: &[&ExporterType] = &[&debug::TYPE, &nop::TYPE, &otlphttp::TYPE];
+pub static TYPES: &[&ExporterType] = &[&debug::TYPE, &nop::TYPE, &otlp::TYPE, &otlphttp::TYPE];

@@ -10,6 +10,7 @@ pub(crate) mod buckets;
 pub mod build;
 pub mod common;
 pub mod export;
+pub mod from_json;
 pub(crate) mod groups;
 pub(crate) mod identity;
 pub mod json;

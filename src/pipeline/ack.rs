@@ -35,6 +35,8 @@ enum Shares {
 
 struct Share {
     worst: AtomicU8,
+    /// Whether the source only waits until somebody has taken the batch over.
+    until_taken: bool,
     notify: Box<dyn Fn(Outcome) + Send + Sync>,
 }
 
@@ -46,8 +48,31 @@ impl Ack {
 
     /// Calls `notify` once, on whichever thread drops the last share. It must not block.
     pub fn new(notify: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
-        let share = Share { worst: AtomicU8::new(Outcome::Delivered as u8), notify: Box::new(notify) };
+        Self::with(notify, false)
+    }
+
+    /// For network receivers, whose clients are answered when the agent has taken the batch over: as
+    /// [`Ack::new`], but [`Ack::taken`] counts as delivered.
+    pub fn until_taken(notify: impl Fn(Outcome) + Send + Sync + 'static) -> Self {
+        Self::with(notify, true)
+    }
+
+    fn with(notify: impl Fn(Outcome) + Send + Sync + 'static, until_taken: bool) -> Self {
+        let worst = AtomicU8::new(Outcome::Delivered as u8);
+        let share = Share { worst, until_taken, notify: Box::new(notify) };
         Self { shares: Shares::One(Arc::new(share)) }
+    }
+
+    /// A queue has the batch now, or a processor holds it back: sources that wait for no more than
+    /// that are told so when all copies have come this far.
+    pub fn taken(&mut self) {
+        self.shares = match std::mem::take(&mut self.shares) {
+            Shares::One(share) if share.until_taken => Shares::None,
+            Shares::Many(shares) if shares.iter().any(|share| share.until_taken) => {
+                Shares::Many(shares.iter().filter(|share| !share.until_taken).cloned().collect())
+            }
+            others => others,
+        };
     }
 
     /// One acknowledgement that settles all of `acks`.
@@ -146,6 +171,21 @@ mod tests {
         drop(part);
         assert_eq!(first_outcomes.try_recv(), Ok(Outcome::Delivered));
         assert_eq!(second_outcomes.try_recv(), Ok(Outcome::Delivered));
+    }
+
+    #[test]
+    fn a_source_that_waits_until_its_batch_is_taken_hears_when_all_copies_are() {
+        let (sender, outcomes) = unbounded();
+        let early = Ack::until_taken(move |outcome| sender.send(outcome).unwrap());
+        let (late, late_outcomes) = watched();
+        let mut merged = Ack::join([early.clone(), late]);
+        merged.taken();
+        assert!(outcomes.is_empty(), "a copy is still on its way");
+        early.settle(Outcome::Refused);
+        assert_eq!(outcomes.try_recv(), Ok(Outcome::Refused));
+        assert!(late_outcomes.is_empty());
+        merged.settle(Outcome::Dropped);
+        assert_eq!(late_outcomes.try_recv(), Ok(Outcome::Dropped));
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl<'a> Builder<'a> {
                 let exporter = config
                     .build(context.clone(), signal)
                     .map_err(|source| StartError { component: name.clone(), source })?;
-                let exporter = sending::start(&config.sending(), exporter.into(), &context, signal);
+                let exporter = sending::start(&config.sending(), exporter.into(), &context, signal)
+                    .map_err(|source| StartError { component: name.clone(), source })?;
                 exporter.adopt(self.graph.orphans.remove(&name).unwrap_or_default());
                 let abort = self.graph.abort.stop();
                 let relay =

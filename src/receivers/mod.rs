@@ -5,6 +5,7 @@ pub mod hostmetrics;
 pub mod httpcheck;
 pub mod journald;
 pub mod kubeletstats;
+pub mod otlp;
 pub mod prometheus;
 pub mod records;
 pub mod scraper;
@@ -23,6 +24,7 @@ pub static TYPES: &[&ReceiverType] = &[
     &httpcheck::TYPE,
     &journald::TYPE,
     &kubeletstats::TYPE,
+    &otlp::TYPE,
     &prometheus::TYPE,
     &syslog::TYPE,
     &tcplog::TYPE,

@@ -2,8 +2,7 @@
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use ureq::{Agent, Proxy};
@@ -11,11 +10,12 @@ use ureq::{Agent, Proxy};
 use super::response::{self, Reply};
 use super::{Encoding, OtlpHttpConfig};
 use crate::component::{BuildError, Context, ExportError, Exporter};
-use crate::net::compression::{Codec, Compressor};
+use crate::exporters::packing::Packer;
+use crate::exporters::rejected::Rejections;
+use crate::net::compression::Codec;
 use crate::net::connector::Connections;
 use crate::otlp::json;
 use crate::pipeline::{Batch, Signal, Stop};
-use crate::telemetry::Counter;
 
 /// Buffers of an idle connection stay with it, so they are small.
 const READ_BUFFER: usize = 8 << 10;
@@ -24,11 +24,6 @@ const WRITE_BUFFER: usize = 32 << 10;
 const IDLE_CONNECTIONS: usize = 10;
 /// No answer of a backend is read further.
 const MOST_RESPONSE: u64 = 64 << 10;
-/// Room that a buffer keeps for the next batch, and how many are kept.
-const KEPT_ROOM: usize = 1 << 20;
-const KEPT_SPARE: usize = 2;
-/// Least time between two lines about batches the backend took in part.
-const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(super) struct Client {
     connections: Connections,
@@ -38,15 +33,9 @@ pub(super) struct Client {
     headers: HeaderMap,
     signal: Signal,
     encoding: Encoding,
-    compression: Option<(Codec, i32)>,
-    /// Buffers for raw bodies and compressors that nobody uses just now: encoding keeps a core busy,
-    /// so there are few of them, and none is held while the backend is waited for.
-    spare: Mutex<Vec<(Vec<u8>, Compressor)>>,
+    packer: Packer,
     interrupted: AtomicBool,
-    name: String,
-    /// Items that the backend refused in answers of success.
-    rejected: Counter,
-    warned: Mutex<Option<Instant>>,
+    rejections: Rejections,
 }
 
 impl Client {
@@ -78,11 +67,6 @@ impl Client {
             .max_idle_connections_per_host(per_host.min(idle))
             .max_idle_age(idle_age)
             .build();
-        let exporter = context.id.to_string();
-        let rejected = context.telemetry.counter(
-            "kmagent_exporter_rejected_items",
-            &[("exporter", &exporter), ("data_type", signal.name())],
-        );
         Ok(Self {
             connections: Connections::new(settings, config.tls.clone())
                 .map_err(|error| BuildError(format!("tls: {error}")))?,
@@ -91,40 +75,17 @@ impl Client {
             url,
             signal,
             encoding: config.encoding,
-            compression: codec.map(|codec| (codec, config.compression_params.level)),
-            spare: Mutex::default(),
+            packer: Packer::new(codec.map(|codec| (codec, config.compression_params.level))),
             interrupted: AtomicBool::new(false),
-            name: format!("{exporter} ({signal})"),
-            rejected,
-            warned: Mutex::default(),
+            rejections: Rejections::new(context, signal),
         })
     }
 
     /// The body of a request for `batch`.
     fn body(&self, batch: &Batch) -> Result<Vec<u8>, ExportError> {
-        let mut raw = Vec::new();
-        let Some((codec, level)) = self.compression else {
-            self.encode(batch, &mut raw);
-            return Ok(raw);
-        };
-        let failed = |error: std::io::Error| ExportError::Permanent {
+        self.packer.pack(|raw| self.encode(batch, raw)).map_err(|error| ExportError::Permanent {
             message: format!("cannot compress the request: {error}"),
-        };
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut raw, mut compressor) = match spare {
-            Some(spare) => spare,
-            None => (raw, Compressor::new(codec, level).map_err(failed)?),
-        };
-        self.encode(batch, &mut raw);
-        let mut packed = Vec::new();
-        compressor.compress(&raw, &mut packed).map_err(failed)?;
-        raw.clear();
-        raw.shrink_to(KEPT_ROOM);
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < KEPT_SPARE {
-            spare.push((raw, compressor));
-        }
-        Ok(packed)
+        })
     }
 
     fn encode(&self, batch: &Batch, raw: &mut Vec<u8>) {
@@ -158,22 +119,6 @@ impl Client {
             body: text,
         })
     }
-
-    /// The backend took the batch and told that it threw a part of it away.
-    fn note_rejected(&self, partial: &response::Partial) {
-        self.rejected.add(partial.rejected);
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_none_or(|last| last.elapsed() >= WARN_INTERVAL) {
-            *warned = Some(Instant::now());
-            log::warn!(
-                "{}: partial success: the backend rejected {} {}: {}",
-                self.name,
-                partial.rejected,
-                self.signal.items(),
-                partial.message
-            );
-        }
-    }
 }
 
 impl Exporter for Client {
@@ -185,7 +130,7 @@ impl Exporter for Client {
         match self.post(&self.body(batch)?) {
             Ok(reply) => {
                 if let Some(partial) = response::judge(&reply, self.signal, &self.shown_url)? {
-                    self.note_rejected(&partial);
+                    self.rejections.note(partial.rejected, &partial.message);
                 }
                 Ok(())
             }
@@ -206,11 +151,18 @@ impl Exporter for Client {
     }
 }
 
+/// The agent's name, version and machine.
+pub(in crate::exporters) fn user_agent(context: &Context) -> String {
+    format!("kmagent/{} (linux/{})", context.host.version(), go_arch())
+}
+
 /// The headers of every request; what the user sets goes over what the agent sets.
 fn headers(config: &OtlpHttpConfig, context: &Context, codec: Option<Codec>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let agent = format!("kmagent/{} (linux/{})", context.host.version(), go_arch());
-    headers.insert(header::USER_AGENT, HeaderValue::try_from(agent).map_err(|error| error.to_string())?);
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::try_from(user_agent(context)).map_err(|error| error.to_string())?,
+    );
     if config.disable_keep_alives {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

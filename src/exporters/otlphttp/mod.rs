@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use self::client::Client;
+pub(super) use self::client::user_agent;
 pub use self::headers::Headers;
 use super::Sending;
 use super::sending::{RetryOnFailure, SendingQueue};

@@ -34,6 +34,7 @@ struct State {
     outage: Option<Outage>,
     last_retry_line: Option<Instant>,
     last_loss_line: Option<Instant>,
+    last_storage_line: Option<Instant>,
     /// Items lost since the last line about it.
     lost: usize,
 }
@@ -53,6 +54,8 @@ pub(super) enum Loss {
     GaveUp,
     /// One item that is too large for the backend.
     TooLarge,
+    /// They cannot be read from the queue on disk.
+    Damaged,
 }
 
 impl Account {
@@ -142,6 +145,7 @@ impl Account {
             Loss::Permanent => "the backend will not take them",
             Loss::GaveUp => "retry gave up",
             Loss::TooLarge => "a single item is too large for the backend",
+            Loss::Damaged => "the queue on disk is damaged",
         };
         log::error!("{}: gave up {lost} {}, {why}: {message}", self.name, self.signal.items());
     }
@@ -150,6 +154,16 @@ impl Account {
         if state.outage.is_none() {
             state.outage = Some(Outage { since: now, announced: false });
             self.status.set(ComponentState::Degraded, message);
+        }
+    }
+
+    /// The queue on disk takes nothing now: one line, and another one when a minute has passed.
+    pub(super) fn not_stored(&self, error: &std::io::Error, now: Instant) {
+        let mut state = self.lock();
+        if is_due(state.last_storage_line, LINE_INTERVAL, now) {
+            state.last_storage_line = Some(now);
+            drop(state);
+            log::error!("{}: cannot write the queue, its sources wait: {error}", self.name);
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     pub give_up: StopSource,
     /// … or that of the whole agent.
     pub abort: Stop,
+    /// What is left behind stays in a queue on disk: it is not lost.
+    pub durable: bool,
     /// Keeps what is left behind for the exporter that replaces this one; `None`: it is refused.
     pub kept: Mutex<Option<Vec<Batch>>>,
 }
@@ -79,6 +81,11 @@ impl Delivery {
 
     /// Keeps a batch for the successor, or refuses it. Returns how many items were refused.
     pub(super) fn leave(&self, batch: Batch) -> usize {
+        if self.durable {
+            // It stays on the disk, for this agent's next exporter or the next agent.
+            batch.ack.settle(Outcome::Refused);
+            return 0;
+        }
         if let Some(kept) = self.kept().as_mut() {
             kept.push(batch);
             return 0;
@@ -108,6 +115,10 @@ impl Delivery {
                 Err(ExportError::Permanent { message }) => return End::Lost(Loss::Permanent, message),
                 Err(ExportError::Retry { message, after }) => (message, after),
             };
+            if self.durable && self.closing.stop().is_raised() {
+                // The next start goes on; nothing is won by waiting for a backend that is down.
+                self.give_up.raise();
+            }
             if self.is_over() {
                 return End::LeftBehind;
             }

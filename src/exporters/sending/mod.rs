@@ -11,11 +11,13 @@ mod backoff;
 mod clock;
 mod deliver;
 mod direct;
+mod durable;
 mod queue;
 mod running;
 mod settings;
 
 pub use clock::{Clock, SystemClock};
+pub use durable::segment;
 pub use running::{RunningExporter, Undelivered, start, start_with};
 pub use settings::{QueueBatch, RetryOnFailure, Sending, SendingQueue, Sizer};
 

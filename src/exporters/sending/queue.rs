@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 
+use super::account::Loss;
 use super::deliver::Delivery;
+use super::durable::{Entry, Log, NotStored};
 use super::running::Intake;
 use super::settings::{QueueBatch, SendingQueue, Sizer};
 use crate::pipeline::split::{items_within, merge, split_off};
-use crate::pipeline::{Ack, Batch, Consumer, Lane, Rejected};
+use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
 
 /// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
 const MOST_BYTES: usize = 32 << 20;
@@ -29,6 +31,8 @@ const IDLE: Duration = Duration::from_hours(1);
 pub(super) struct Queue {
     settings: SendingQueue,
     delivery: Delivery,
+    /// Where the batches are, when they are kept over a restart.
+    log: Option<Arc<Log>>,
     state: Mutex<State>,
     /// There may be work.
     work: Condvar,
@@ -54,7 +58,9 @@ struct State {
 
 /// A batch in the queue.
 struct Item {
-    batch: Batch,
+    content: Content,
+    items: usize,
+    lane: Option<Lane>,
     /// Its share in [`State::size`] and [`State::bytes`].
     size: usize,
     bytes: usize,
@@ -63,6 +69,11 @@ struct Item {
     since: Instant,
     /// Dropped when the batch is settled, for a pipeline that waits for the result.
     done: Option<Sender<()>>,
+}
+
+enum Content {
+    Memory(Batch),
+    Disk(Entry),
 }
 
 /// What a consumer does next.
@@ -74,12 +85,43 @@ enum Next {
 }
 
 impl Queue {
-    pub(super) fn new(settings: SendingQueue, delivery: Delivery) -> Self {
-        Self { settings, delivery, state: Mutex::default(), work: Condvar::new(), room: Condvar::new() }
+    /// A queue, with what one on disk still holds.
+    pub(super) fn start(
+        settings: SendingQueue,
+        delivery: Delivery,
+        stored: Option<(Log, Vec<Entry>)>,
+    ) -> Arc<Self> {
+        let (log, entries) = stored.unzip();
+        let log = log.map(Arc::new);
+        let state = Mutex::default();
+        let queue =
+            Arc::new(Self { settings, delivery, log, state, work: Condvar::new(), room: Condvar::new() });
+        let mut state = queue.lock();
+        for entry in entries.unwrap_or_default() {
+            let size = queue.settings.sizer().of_measures(entry.items, entry.length);
+            state.size += size;
+            state.bytes += entry.length;
+            let item = queue.item(Content::Disk(entry), size, entry.length);
+            state.waiting.push_back(item);
+        }
+        queue.delivery.account.queue_size(state.size);
+        queue.call_consumer(&mut state);
+        drop(state);
+        queue
     }
 
-    fn admit(self: &Arc<Self>, batch: Batch, wait: bool) -> Result<(), Rejected> {
-        let (size, bytes) = (self.settings.sizer().of(&batch), batch.bytes());
+    fn item(&self, content: Content, size: usize, bytes: usize) -> Item {
+        let (items, lane) = match &content {
+            Content::Memory(batch) => (batch.items(), batch.lane),
+            Content::Disk(entry) => (entry.items, entry.lane),
+        };
+        let weight = self.settings.batching().map_or(0, |(_, sizer)| sizer.of_measures(items, bytes));
+        Item { content, items, lane, size, bytes, weight, since: Instant::now(), done: None }
+    }
+
+    fn admit(self: &Arc<Self>, mut batch: Batch, wait: bool) -> Result<(), Rejected> {
+        let bytes = batch.bytes();
+        let size = self.settings.sizer().of_measures(batch.items(), bytes);
         let mut state = self.lock();
         loop {
             if state.closed || self.delivery.is_over() {
@@ -87,7 +129,18 @@ impl Queue {
                 return Err(Rejected::Stopped(batch));
             }
             if self.fits(&state, size, bytes) {
-                break;
+                state.size += size;
+                state.bytes += bytes;
+                drop(state);
+                match self.store(batch) {
+                    Ok(content) => {
+                        self.enqueue(content, size, bytes, self.settings.wait_for_result);
+                        return Ok(());
+                    }
+                    Err(back) => batch = back,
+                }
+                state = self.lock();
+                state.release(size, bytes);
             }
             if !wait {
                 self.delivery.account.not_enqueued(batch.items());
@@ -95,36 +148,60 @@ impl Queue {
             }
             (state, _) = self.room.wait_timeout(state, STOP_CHECK).unwrap_or_else(PoisonError::into_inner);
         }
-        let (done, result) = if self.settings.wait_for_result {
+    }
+
+    /// Writes a batch to the disk when that is where the queue is. Its source need not keep it then.
+    fn store(&self, batch: Batch) -> Result<Content, Batch> {
+        let Some(log) = &self.log else { return Ok(Content::Memory(batch)) };
+        match log.append(&batch) {
+            Ok(entry) => {
+                batch.ack.settle(Outcome::Delivered);
+                Ok(Content::Disk(entry))
+            }
+            Err(NotStored::Full) => Err(batch),
+            Err(NotStored::Io(error)) => {
+                self.delivery.account.not_stored(&error, self.delivery.clock.now());
+                Err(batch)
+            }
+        }
+    }
+
+    /// Puts in a batch whose size is counted already, and waits until it is settled if that is wanted.
+    fn enqueue(self: &Arc<Self>, content: Content, size: usize, bytes: usize, wait: bool) {
+        let mut item = self.item(content, size, bytes);
+        let mut result = None;
+        if wait {
             let (sender, receiver) = bounded::<()>(0);
-            (Some(sender), Some(receiver))
-        } else {
-            (None, None)
-        };
-        self.enqueue(&mut state, batch, done);
+            item.done = Some(sender);
+            result = Some(receiver);
+        } else if let Content::Memory(batch) = &mut item.content {
+            batch.ack.taken();
+        }
+        let mut state = self.lock();
+        state.waiting.push_back(item);
+        self.delivery.account.queue_size(state.size);
+        self.call_consumer(&mut state);
         drop(state);
         if let Some(result) = result {
             // Ends with an error when the sender is dropped, which is what is waited for.
             let _ = result.recv();
         }
-        Ok(())
     }
 
-    fn enqueue(self: &Arc<Self>, state: &mut State, batch: Batch, done: Option<Sender<()>>) {
-        let (size, bytes) = (self.settings.sizer().of(&batch), batch.bytes());
-        let weight = self.settings.batching().map_or(0, |(_, sizer)| sizer.of(&batch));
-        state.size += size;
-        state.bytes += bytes;
-        state.waiting.push_back(Item { batch, size, bytes, weight, since: Instant::now(), done });
-        self.delivery.account.queue_size(state.size);
-        self.call_consumer(state);
+    /// What is on disk stays there: nothing more of it is tried.
+    fn is_kept(&self) -> bool {
+        self.log.is_some() && self.delivery.is_over()
     }
 
     /// A batch larger than the whole queue passes when the queue is empty.
     fn fits(&self, state: &State, size: usize, bytes: usize) -> bool {
         let limit = self.settings.queue_size;
-        let bytes_limit =
-            if self.settings.sizer() == Sizer::Bytes { limit.max(MOST_BYTES) } else { MOST_BYTES };
+        let bytes_limit = match self.log {
+            // The storage extension has a limit for the disk.
+            Some(_) => usize::MAX,
+            None if self.settings.sizer() == Sizer::Bytes => limit.max(MOST_BYTES),
+            None => MOST_BYTES,
+        };
         state.size == 0 || (state.size + size <= limit && state.bytes + bytes <= bytes_limit)
     }
 
@@ -156,11 +233,11 @@ impl Queue {
             match self.next(&mut state) {
                 Next::Work(items) => {
                     state.under_way += 1;
-                    let count: usize = items.iter().map(|item| item.batch.items()).sum();
+                    let count: usize = items.iter().map(|item| item.items).sum();
                     state.items_under_way += count;
                     self.call_consumer(&mut state);
                     drop(state);
-                    let work = Work::of(items);
+                    let work = self.load(items);
                     let (size, bytes, lanes) = (work.size, work.bytes, work.lanes.clone());
                     // Exporters may panic and are caught where they are called; should anything else do
                     // so, the queue goes on and the batch is refused as it is dropped.
@@ -176,9 +253,12 @@ impl Queue {
                     }
                     self.delivery.account.queue_size(state.size);
                     self.room.notify_all();
+                    if self.is_kept() {
+                        self.work.notify_all();
+                    }
                 }
                 Next::Wait(until) => {
-                    if state.closed && state.waiting.is_empty() {
+                    if state.closed && (state.waiting.is_empty() || self.is_kept()) {
                         break;
                     }
                     let spare = state.consumers > 1 && until.is_none();
@@ -207,12 +287,15 @@ impl Queue {
 
     /// Takes the next work out of the queue.
     fn next(&self, state: &mut State) -> Next {
+        if self.is_kept() {
+            return Next::Wait(None);
+        }
         let Some(first) = state.waiting.iter().position(|item| state.is_free(item)) else {
             return Next::Wait(None);
         };
         let Some((batch, _)) = self.settings.batching() else {
             let item = state.waiting.remove(first).expect("the position was just found");
-            state.busy.extend(item.batch.lane);
+            state.busy.extend(item.lane);
             return Next::Work(vec![item]);
         };
         let due = state.waiting[first].since + batch.flush_timeout;
@@ -236,7 +319,7 @@ impl Queue {
         let mut items: Vec<Item> =
             chosen.iter().rev().filter_map(|index| state.waiting.remove(*index)).collect();
         items.reverse();
-        state.busy.extend(items.iter().filter_map(|item| item.batch.lane));
+        state.busy.extend(items.iter().filter_map(|item| item.lane));
         Next::Work(items)
     }
 
@@ -248,7 +331,7 @@ impl Queue {
 impl State {
     /// Whether no batch of the item's lane is under way.
     fn is_free(&self, item: &Item) -> bool {
-        item.batch.lane.is_none_or(|lane| !self.busy.contains(&lane))
+        item.lane.is_none_or(|lane| !self.busy.contains(&lane))
     }
 
     fn release(&mut self, size: usize, bytes: usize) {
@@ -259,7 +342,8 @@ impl State {
 
 /// What one consumer delivers at a time.
 struct Work {
-    batch: Batch,
+    /// `None` when it could not be read from the disk.
+    batch: Option<Batch>,
     size: usize,
     bytes: usize,
     lanes: Vec<Lane>,
@@ -267,34 +351,65 @@ struct Work {
     _done: Vec<Sender<()>>,
 }
 
-impl Work {
-    fn of(items: Vec<Item>) -> Self {
+impl Queue {
+    /// Makes one batch of all items.
+    fn load(&self, items: Vec<Item>) -> Work {
         let size = items.iter().map(|item| item.size).sum();
         let bytes = items.iter().map(|item| item.bytes).sum();
-        let lanes = items.iter().filter_map(|item| item.batch.lane).collect();
+        let lanes = items.iter().filter_map(|item| item.lane).collect();
         let mut done = Vec::new();
-        let mut batches = items.into_iter().map(|mut item| {
+        let mut batches = items.into_iter().filter_map(|mut item| {
             done.extend(item.done.take());
-            item.batch
+            match item.content {
+                Content::Memory(batch) => Some(batch),
+                Content::Disk(entry) => self.read(entry),
+            }
         });
-        let mut batch = batches.next().expect("work has at least one batch");
+        let mut batch = batches.next();
         let rest: Vec<Batch> = batches.collect();
-        if !rest.is_empty() {
-            let (mut data, ack, _) = batch.into_parts();
+        if !rest.is_empty()
+            && let Some(first) = batch
+        {
+            let (mut data, ack, _) = first.into_parts();
             let mut acks = vec![ack];
             for other in rest {
                 let (more, ack, _) = other.into_parts();
                 merge(&mut data, more);
                 acks.push(ack);
             }
-            batch = Batch::new(data, Ack::join(acks));
+            batch = Some(Batch::new(data, Ack::join(acks)));
         }
-        Self { batch, size, bytes, lanes, _done: done }
+        Work { batch, size, bytes, lanes, _done: done }
     }
 
+    /// Reads a batch from the disk, where it stays until it is settled.
+    fn read(&self, entry: Entry) -> Option<Batch> {
+        let log = self.log.clone()?;
+        match log.read(&entry) {
+            Ok(data) => {
+                let (give_up, abort) = (self.delivery.give_up.stop(), self.delivery.abort.clone());
+                let ack = Ack::new(move |outcome| {
+                    let left_behind = give_up.is_raised() || abort.is_raised();
+                    if outcome != Outcome::Refused || !left_behind {
+                        log.done(&entry);
+                    }
+                });
+                Some(Batch::new(data, ack).in_lane(entry.lane))
+            }
+            Err(error) => {
+                let now = self.delivery.clock.now();
+                self.delivery.account.lost(Loss::Damaged, entry.items, &error.to_string(), now);
+                log.done(&entry);
+                None
+            }
+        }
+    }
+}
+
+impl Work {
     /// Returns how many items were left behind.
     fn deliver(self, delivery: &Delivery, batching: Option<(&QueueBatch, Sizer)>) -> usize {
-        let mut batch = self.batch;
+        let Some(mut batch) = self.batch else { return 0 };
         let mut left_behind = 0;
         if let Some((QueueBatch { max_size, .. }, sizer)) = batching
             && *max_size > 0
@@ -327,7 +442,15 @@ impl Intake for Arc<Queue> {
     }
 
     fn adopt(&self, batch: Batch) {
-        self.enqueue(&mut self.lock(), batch, None);
+        let bytes = batch.bytes();
+        let size = self.settings.sizer().of_measures(batch.items(), bytes);
+        let mut state = self.lock();
+        state.size += size;
+        state.bytes += bytes;
+        drop(state);
+        // What came from the memory of a predecessor may stay in memory, should the disk not take it.
+        let content = self.store(batch).unwrap_or_else(Content::Memory);
+        self.enqueue(content, size, bytes, false);
     }
 
     fn close(&self) {
@@ -359,7 +482,10 @@ impl Intake for Arc<Queue> {
         let mut items = 0;
         for item in waiting {
             state.release(item.size, item.bytes);
-            items += self.delivery.leave(item.batch);
+            // What is on disk is there again after the next start.
+            if let Content::Memory(batch) = item.content {
+                items += self.delivery.leave(batch);
+            }
         }
         self.delivery.account.queue_size(state.size);
         self.work.notify_all();
@@ -367,6 +493,6 @@ impl Intake for Arc<Queue> {
             let wait = self.room.wait_timeout(state, STOP_CHECK);
             (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
         }
-        items + state.left_behind + state.items_under_way
+        if self.log.is_some() { 0 } else { items + state.left_behind + state.items_under_way }
     }
 }

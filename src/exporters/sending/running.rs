@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use super::account::Account;
 use super::deliver::Delivery;
 use super::direct::Direct;
+use super::durable::{Entry, Log};
 use super::queue::Queue;
 use super::{Clock, Sending, SystemClock};
-use crate::component::{Context, Exporter};
+use crate::component::{BuildError, Context, Exporter};
+use crate::config::ComponentId;
 use crate::pipeline::{Batch, Consumer, Signal, StopSource};
 
 /// How long attempts that were interrupted may take to return.
@@ -46,7 +48,7 @@ pub fn start(
     exporter: Arc<dyn Exporter>,
     context: &Context,
     signal: Signal,
-) -> RunningExporter {
+) -> Result<RunningExporter, BuildError> {
     start_with(settings, exporter, context, signal, Arc::new(SystemClock))
 }
 
@@ -57,8 +59,12 @@ pub fn start_with(
     context: &Context,
     signal: Signal,
     clock: Arc<dyn Clock>,
-) -> RunningExporter {
+) -> Result<RunningExporter, BuildError> {
     let queue = settings.queue();
+    let stored = match queue.and_then(|queue| queue.storage.as_ref()) {
+        Some(id) => Some(open_log(id, context, signal)?),
+        None => None,
+    };
     let delivery = Delivery {
         exporter,
         retry: settings.retry_on_failure.clone(),
@@ -67,13 +73,25 @@ pub fn start_with(
         closing: StopSource::new(),
         give_up: StopSource::new(),
         abort: context.abort.clone(),
+        durable: stored.is_some(),
         kept: Mutex::default(),
     };
     let intake: Arc<dyn Intake> = match queue {
-        Some(queue) => Arc::new(Arc::new(Queue::new(queue.clone(), delivery))),
+        Some(queue) => Arc::new(Queue::start(queue.clone(), delivery, stored)),
         None => Arc::new(Direct::new(delivery)),
     };
-    RunningExporter { intake }
+    Ok(RunningExporter { intake })
+}
+
+/// Opens the queue on disk, with what it still holds.
+fn open_log(id: &ComponentId, context: &Context, signal: Signal) -> Result<(Log, Vec<Entry>), BuildError> {
+    let storage = context.host.storage(id).ok_or_else(|| {
+        BuildError(format!(
+            "sending_queue::storage: \"{id}\" is no storage extension in use: list it in service::extensions"
+        ))
+    })?;
+    Log::open(storage.as_ref(), context, signal)
+        .map_err(|error| BuildError(format!("sending_queue::storage: {error}")))
 }
 
 impl RunningExporter {

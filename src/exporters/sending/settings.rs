@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::config::types::{duration, section};
 use crate::config::{ComponentId, Issues};
-use crate::pipeline::{Batch, Data};
+use crate::pipeline::Data;
 
 /// Queue and retry settings of one exporter.
 #[derive(Clone, Debug, Default)]
@@ -133,10 +133,12 @@ fn storage_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
 }
 
 impl Sizer {
-    pub(super) fn of(self, batch: &Batch) -> usize {
+    /// Of a batch with so many items and encoded bytes.
+    pub(super) fn of_measures(self, items: usize, bytes: usize) -> usize {
         match self {
             Self::Requests => 1,
-            Self::Items | Self::Bytes => self.of_data(batch.data()),
+            Self::Items => items,
+            Self::Bytes => bytes,
         }
     }
 

@@ -85,7 +85,7 @@ fn bench_on(yaml: &str, real_time: bool, attempt: Box<Attempt>) -> Bench {
     };
     let clock = Arc::new(TestClock::default());
     let time: Arc<dyn Clock> = if real_time { Arc::new(SystemClock) } else { clock.clone() };
-    let running = start_with(&settings, Arc::new(Scripted(attempt)), &context, Signal::Logs, time);
+    let running = start_with(&settings, Arc::new(Scripted(attempt)), &context, Signal::Logs, time).unwrap();
     Bench { running, telemetry, board, abort, clock }
 }
 

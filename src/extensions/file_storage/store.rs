@@ -96,6 +96,18 @@ impl Storage for Store {
     fn directory(&self) -> &Path {
         &self.config.directory
     }
+
+    fn path(&self, owner: &str) -> PathBuf {
+        self.path_of(owner)
+    }
+
+    fn fsync(&self) -> bool {
+        self.config.fsync
+    }
+
+    fn max_size(&self) -> u64 {
+        self.config.max_size.0
+    }
 }
 
 impl StorageClient for Client {

@@ -1,0 +1,49 @@
+//! Encoding and compressing requests, with buffers that are used again.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use crate::net::compression::{Codec, Compressor};
+
+/// Room that a buffer keeps for the next batch, and how many are kept.
+const KEPT_ROOM: usize = 1 << 20;
+const KEPT_SPARE: usize = 2;
+
+/// Makes the bodies of one exporter.
+pub struct Packer {
+    compression: Option<(Codec, i32)>,
+    /// Buffers for raw bodies and compressors that nobody uses just now: encoding keeps a core busy,
+    /// so there are few of them, and none is held while the backend is waited for.
+    spare: Mutex<Vec<(Vec<u8>, Compressor)>>,
+}
+
+impl Packer {
+    /// Compresses with that codec and level.
+    pub fn new(compression: Option<(Codec, i32)>) -> Self {
+        Self { compression, spare: Mutex::default() }
+    }
+
+    /// What `encode` writes, compressed.
+    pub fn pack(&self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<Vec<u8>> {
+        let mut raw = Vec::new();
+        let Some((codec, level)) = self.compression else {
+            encode(&mut raw);
+            return Ok(raw);
+        };
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut raw, mut compressor) = match spare {
+            Some(spare) => spare,
+            None => (raw, Compressor::new(codec, level)?),
+        };
+        encode(&mut raw);
+        let mut packed = Vec::new();
+        compressor.compress(&raw, &mut packed)?;
+        raw.clear();
+        raw.shrink_to(KEPT_ROOM);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < KEPT_SPARE {
+            spare.push((raw, compressor));
+        }
+        Ok(packed)
+    }
+}

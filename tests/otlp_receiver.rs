@@ -1,0 +1,768 @@
+//! The `otlp` receiver under good, odd and hostile clients, over real sockets.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kmagent::component::{Context, ExportError, Exporter, NoHost};
+use kmagent::config::{Decoder, Node, from_yaml};
+use kmagent::net::compression::{Codec, Compressor};
+use kmagent::otlp::json;
+use kmagent::pipeline::{
+    Ack, Batch, Consumer, Data, Outcome, Output, Outputs, Rejected, Signal, Stop, StopSource,
+};
+use kmagent::telemetry::{StatusBoard, Telemetry};
+use kmagent::{exporters, receivers};
+use prost::Message;
+
+use crate::support::agent::{free_port, wait_for};
+use crate::support::certs::Authority;
+use crate::support::data::{self, log_of_size};
+
+/// A pipeline that takes what it is told to take.
+#[derive(Default)]
+struct Pipeline {
+    taken: Mutex<Vec<Batch>>,
+    full: AtomicBool,
+    /// Settles with this instead of taking it.
+    refuse: Mutex<Option<Outcome>>,
+}
+
+impl Consumer for Pipeline {
+    fn consume(&self, batch: Batch) -> Result<(), Rejected> {
+        self.try_consume(batch)
+    }
+    fn try_consume(&self, mut batch: Batch) -> Result<(), Rejected> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Rejected::Full(batch));
+        }
+        if let Some(outcome) = *self.refuse.lock().unwrap() {
+            batch.ack.settle(outcome);
+            return Ok(());
+        }
+        batch.ack.taken();
+        self.taken.lock().unwrap().push(batch);
+        Ok(())
+    }
+}
+
+/// A receiver on two ports.
+struct Served {
+    http: u16,
+    grpc: u16,
+    pipeline: Arc<Pipeline>,
+    telemetry: Telemetry,
+    stop: StopSource,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+fn context(telemetry: &Telemetry, id: &str) -> Context {
+    Context {
+        id: id.parse().unwrap(),
+        pipeline: None,
+        telemetry: telemetry.clone(),
+        status: StatusBoard::default().handle(id),
+        abort: Stop::never(),
+        host: Arc::new(NoHost),
+    }
+}
+
+impl Served {
+    fn start() -> Self {
+        Self::with("{}", "{}")
+    }
+
+    /// With further keys of the protocols, as flow maps.
+    fn with(grpc_keys: &str, http_keys: &str) -> Self {
+        let (http, grpc) = (free_port(), free_port());
+        let keys = |port: u16, keys: &str| {
+            let rest = keys.trim().strip_prefix('{').unwrap().to_owned();
+            format!("{{endpoint: '127.0.0.1:{port}', {rest}")
+        };
+        let yaml =
+            format!("protocols:\n  grpc: {}\n  http: {}\n", keys(grpc, grpc_keys), keys(http, http_keys));
+        let node: Node = from_yaml(&yaml).unwrap();
+        let mut decoder = Decoder::new(&node);
+        let config = (receivers::otlp::TYPE.decode)(&mut decoder).expect("decodes");
+        let telemetry = Telemetry::new();
+        let receiver = config.build(context(&telemetry, "otlp")).unwrap();
+        let pipeline = Arc::new(Pipeline::default());
+        let mut outputs = Outputs::default();
+        for signal in Signal::ALL {
+            outputs.set(signal, Output::new(vec![pipeline.clone()]));
+        }
+        let stop = StopSource::new();
+        let seen = stop.stop();
+        let thread = std::thread::spawn(move || receiver.run(outputs, seen).unwrap());
+        Self { http, grpc, pipeline, telemetry, stop, thread: Some(thread) }
+    }
+
+    fn connect(&self, port: u16) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+    }
+
+    /// Sends raw bytes to the HTTP port and reads until the server closes.
+    fn raw(&self, request: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect(self.http);
+        // The server may close before it has read everything.
+        _ = stream.write_all(request.as_ref());
+        let mut answer = Vec::new();
+        _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &[u8]) -> String {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        self.raw([head.as_bytes(), body].concat())
+    }
+
+    fn taken(&self) -> Vec<Data> {
+        self.pipeline.taken.lock().unwrap().iter().map(|batch| batch.data().clone()).collect()
+    }
+
+    /// The agent's own gRPC exporter, pointed at this receiver.
+    fn exporter(&self, keys: &str, signal: Signal) -> Box<dyn Exporter> {
+        let rest = keys.trim().strip_prefix('{').unwrap();
+        let yaml = format!("{{endpoint: 'localhost:{}', timeout: 10s, {rest}", self.grpc);
+        let node: Node = from_yaml(&yaml).unwrap();
+        let config = (exporters::otlp::TYPE.decode)(&mut Decoder::new(&node)).expect("decodes");
+        config.build(context(&self.telemetry, "otlp"), signal).unwrap()
+    }
+
+    fn still_works(&self) {
+        assert!(self.post("/v1/logs", PROTO, &encoded(&logs(1))).starts_with("HTTP/1.1 200"));
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.raise();
+        _ = self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+const PROTO: &str = "Content-Type: application/x-protobuf\r\n";
+const JSON: &str = "Content-Type: application/json; charset=utf-8\r\n";
+
+fn logs(count: u64) -> Data {
+    data::logs(1..=count)
+}
+
+fn metrics(count: u64) -> Data {
+    data::metrics(1..=count)
+}
+
+fn traces(count: u64) -> Data {
+    data::traces(1..=count)
+}
+
+fn encoded(data: &Data) -> Vec<u8> {
+    let mut body = Vec::new();
+    data.encode(&mut body);
+    body
+}
+
+fn as_json(data: &Data) -> Vec<u8> {
+    let mut body = Vec::new();
+    json::encode(data, &mut body);
+    body
+}
+
+fn send(exporter: &dyn Exporter, data: Data) -> Result<(), ExportError> {
+    exporter.export(&Batch::new(data, Ack::none()), &Stop::never())
+}
+
+const INSECURE: &str = "{tls: {insecure: true}}";
+
+#[test]
+fn all_signals_arrive_over_http_in_both_encodings_and_every_compression() {
+    let served = Served::start();
+    for (path, data) in [("/v1/logs", logs(3)), ("/v1/metrics", metrics(3)), ("/v1/traces", traces(3))] {
+        let answer = served.post(path, PROTO, &encoded(&data));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("Content-Type: application/x-protobuf\r\nContent-Length: 0\r\n"), "{answer}");
+        let answer = served.post(path, JSON, &as_json(&data));
+        assert!(answer.ends_with("\r\n\r\n{\"partialSuccess\":{}}"), "{answer}");
+        assert_eq!(served.taken(), [data.clone(), data]);
+        served.pipeline.taken.lock().unwrap().clear();
+    }
+    for codec in Codec::ALL {
+        let mut packed = Vec::new();
+        Compressor::new(codec, 0).unwrap().compress(&encoded(&logs(50)), &mut packed).unwrap();
+        let headers = format!("{PROTO}Content-Encoding: {}\r\n", codec.name());
+        let answer = served.post("/v1/logs", &headers, &packed);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{codec:?}: {answer}");
+    }
+    assert_eq!(served.taken(), vec![logs(50); Codec::ALL.len()]);
+    let peer = served.pipeline.taken.lock().unwrap()[0].peer;
+    assert_eq!(peer, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_with_the_right_status() {
+    let served = Served::start();
+    let body = encoded(&logs(1));
+    for (path, headers, body, want) in [
+        ("/v1/nothing", PROTO, &body[..], "404 Not Found"),
+        ("/v1/logs/", PROTO, &body[..], "404 Not Found"),
+        ("/v1/logs", "", &body[..], "415 Unsupported"),
+        ("/v1/logs", "Content-Type: text/plain\r\n", &body[..], "415 unsupported media type"),
+        ("/v1/logs", PROTO, b"\xff\xff", "HTTP/1.1 400"),
+        ("/v1/logs", PROTO, b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "HTTP/1.1 400"),
+        ("/v1/logs", JSON, b"{\"resourceLogs\":[{]}", "\"code\":3"),
+        ("/v1/logs", JSON, b"", "\"code\":3"),
+        (
+            "/v1/logs",
+            "Content-Type: application/json\r\nContent-Encoding: br\r\n",
+            b"{}",
+            "unsupported Content-Encoding",
+        ),
+        ("/v1/logs", "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", b"{}", "not valid gzip"),
+        ("/v1/logs", JSON, b"{}", "HTTP/1.1 200"),
+        ("/v1/logs?x=y", JSON, b"{}", "HTTP/1.1 200"),
+    ] {
+        let answer = served.post(path, headers, body);
+        assert!(answer.contains(want), "{path} {headers}: {answer}");
+    }
+    let get = served.raw("GET /v1/logs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(
+        get.starts_with("HTTP/1.1 405") && get.ends_with("405 method not allowed, supported: [POST]"),
+        "{get}"
+    );
+    assert!(served.taken().is_empty(), "empty requests go nowhere");
+}
+
+#[test]
+fn malformed_framing_is_refused_and_never_smuggled() {
+    let served = Served::start();
+    let post = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    for (rest, want) in [
+        ("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", "400"),
+        ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "400"),
+        ("Content-Length: +2\r\n\r\n{}", "400"),
+        ("Content-Length: 99999999999999999999999\r\n\r\n", "400"),
+        ("Content-Length: 99999999999\r\n\r\n", "413"),
+        ("Transfer-Encoding: gzip, chunked\r\n\r\n", "501"),
+        ("Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\n\r\nfffffffff\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n", "400"),
+        ("Transfer-Encoding: chunked\r\n\r\n2\r\n{}x0\r\n\r\n", "400"),
+        ("Host: y\r\n\r\n", "400"),
+        ("X : y\r\n\r\n", "400"),
+    ] {
+        let answer = served.raw(format!("{post}{rest}"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {want}")), "{rest}: {answer}");
+    }
+    assert!(served.raw("\x16\x03\x01\x02\x00\x01").starts_with("HTTP/1.1 400"), "TLS on a plain port");
+    assert!(served.raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").starts_with("HTTP/1.1 505"));
+    let header = format!("{post}X: {}\r\n\r\n", "y".repeat(100_000));
+    assert!(served.raw(header).starts_with("HTTP/1.1 431"));
+    let many = format!("{post}{}\r\n", "X: y\r\n".repeat(1000));
+    assert!(served.raw(many).starts_with("HTTP/1.1 431"));
+    served.still_works();
+}
+
+#[test]
+fn chunks_pipelining_and_continue_are_understood() {
+    let served = Served::start();
+    let chunk = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n1;ext=1\r\n{\r\n1\r\n}\r\n0\r\nTrailer: x\r\n\r\n";
+    let last = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 2\r\nConnection: close\r\n\r\n{}";
+    let answers = served.raw(format!("{chunk}{chunk}{last}"));
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+
+    let mut stream = served.connect(served.http);
+    stream
+        .write_all(
+            last.replace("Content-Type", "Expect: 100-continue\r\nContent-Type")
+                .split("{}")
+                .next()
+                .unwrap()
+                .as_bytes(),
+        )
+        .unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"{}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn browsers_of_allowed_origins_may_send() {
+    let served = Served::with(
+        "{}",
+        "{cors: {allowed_origins: ['https://*.example.com'], allowed_headers: [X-Key], max_age: 60}}",
+    );
+    let ask = |origin: &str, headers: &str| {
+        served.raw(format!(
+            "OPTIONS /v1/traces HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: {origin}\r\n\
+             Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: {headers}\r\n\r\n"
+        ))
+    };
+    let yes = ask("https://app.example.com", "content-type,x-key");
+    assert!(yes.starts_with("HTTP/1.1 204") && yes.contains("Access-Control-Max-Age: 60"), "{yes}");
+    assert!(yes.contains("Access-Control-Allow-Origin: https://app.example.com\r\n"), "{yes}");
+    assert!(!ask("https://evil.com", "content-type").contains("Access-Control-Allow-Origin"));
+    assert!(!ask("https://app.example.com", "x-other").contains("Access-Control-Allow-Origin"));
+    let headers = format!("{JSON}Origin: https://app.example.com\r\n");
+    assert!(
+        served
+            .post("/v1/traces", &headers, b"{}")
+            .contains("Access-Control-Allow-Origin: https://app.example.com")
+    );
+}
+
+#[test]
+fn cve_2024_36129_a_decompression_bomb_of_any_codec_is_refused() {
+    let served = Served::with("{max_recv_msg_size_mib: 1}", "{max_request_body_size: 1048576}");
+    let zeros = vec![0; 64 << 20];
+    for codec in Codec::ALL {
+        let (mut bomb, mut nested) = (Vec::new(), Vec::new());
+        Compressor::new(codec, 0).unwrap().compress(&zeros, &mut bomb).unwrap();
+        let headers = format!("{PROTO}Content-Encoding: {}\r\n", codec.name());
+        let answer = served.post("/v1/logs", &headers, &bomb);
+        assert!(answer.starts_with("HTTP/1.1 413"), "{codec:?}: {answer}");
+        Compressor::new(codec, 0).unwrap().compress(&bomb, &mut nested).unwrap();
+        let twice = format!("{PROTO}Content-Encoding: {0}, {0}\r\n", codec.name());
+        assert!(served.post("/v1/logs", &twice, &nested).starts_with("HTTP/1.1 400"), "{codec:?}");
+    }
+    let exporter = served.exporter("{tls: {insecure: true}, compression: zstd}", Signal::Logs);
+    let result = send(exporter.as_ref(), log_of_size(8 << 20));
+    assert!(
+        matches!(result, Err(ExportError::TooLarge { .. } | ExportError::Permanent { .. })),
+        "{result:?}"
+    );
+    served.still_works();
+}
+
+#[test]
+fn all_signals_arrive_over_grpc_with_every_compression() {
+    let served = Served::start();
+    for compression in ["none", "gzip", "snappy", "zstd"] {
+        let keys = format!("{{tls: {{insecure: true}}, compression: {compression}}}");
+        for data in [logs(20), metrics(20), traces(20)] {
+            let exporter = served.exporter(&keys, data.signal());
+            send(exporter.as_ref(), data.clone()).unwrap();
+            send(exporter.as_ref(), data.clone()).unwrap();
+            assert_eq!(served.taken(), [data.clone(), data], "{compression}");
+            served.pipeline.taken.lock().unwrap().clear();
+        }
+    }
+}
+
+#[test]
+fn many_calls_run_side_by_side_and_large_messages_pass_the_windows() {
+    let served = Served::with("{max_recv_msg_size_mib: 32}", "{}");
+    let exporter: Arc<dyn Exporter> =
+        served.exporter("{tls: {insecure: true}, compression: none}", Signal::Logs).into();
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let exporter = exporter.clone();
+            std::thread::spawn(move || {
+                for _ in 0..20 {
+                    send(exporter.as_ref(), logs(50)).unwrap();
+                }
+                send(exporter.as_ref(), log_of_size(5 << 20)).unwrap();
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(served.taken().iter().map(Data::items).sum::<usize>(), 8 * (20 * 50 + 1));
+}
+
+#[test]
+fn a_full_pipeline_is_told_to_the_client_with_a_time_to_come_back() {
+    let served = Served::start();
+    served.pipeline.full.store(true, Ordering::SeqCst);
+    let answer = served.post("/v1/logs", JSON, &as_json(&logs(1)));
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("Retry-After: 1\r\n"), "{answer}");
+    assert!(answer.contains("google.rpc.RetryInfo"), "{answer}");
+    let exporter = served.exporter(INSECURE, Signal::Logs);
+    let result = send(exporter.as_ref(), logs(1));
+    assert!(
+        matches!(&result, Err(ExportError::Retry { after: Some(after), .. }) if after.as_secs() == 1),
+        "{result:?}"
+    );
+    served.pipeline.full.store(false, Ordering::SeqCst);
+    for (outcome, status) in [(Outcome::Refused, "503"), (Outcome::Dropped, "500")] {
+        *served.pipeline.refuse.lock().unwrap() = Some(outcome);
+        let answer = served.post("/v1/logs", PROTO, &encoded(&logs(1)));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        let result = send(exporter.as_ref(), logs(1)).unwrap_err();
+        assert_eq!(matches!(result, ExportError::Retry { .. }), outcome == Outcome::Refused, "{result:?}");
+    }
+    *served.pipeline.refuse.lock().unwrap() = None;
+    send(exporter.as_ref(), logs(1)).unwrap();
+    served.still_works();
+}
+
+#[test]
+fn messages_beyond_the_limit_are_refused_and_the_connection_goes_on() {
+    let served = Served::with("{max_recv_msg_size_mib: 1}", "{}");
+    let exporter = served.exporter("{tls: {insecure: true}, compression: none}", Signal::Logs);
+    let result = send(exporter.as_ref(), log_of_size(2 << 20));
+    assert!(matches!(result, Err(ExportError::TooLarge { .. })), "{result:?}");
+    send(exporter.as_ref(), logs(1)).unwrap();
+}
+
+#[test]
+fn tls_with_and_without_client_certificates_on_both_protocols() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let (server, client) = (authority.identity(&["localhost"]), authority.identity(&["client"]));
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, &authority.pem).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (cert, key) = (file("c.pem", &server.cert), file("k.pem", &server.key));
+    let own =
+        format!("cert_file: {}, key_file: {}", file("cc.pem", &client.cert), file("ck.pem", &client.key));
+    let ca = ca.display();
+    for mutual in [false, true] {
+        let asks = if mutual { format!(", client_ca_file: {ca}") } else { String::new() };
+        let keys = format!("{{tls: {{cert_file: {cert}, key_file: {key}{asks}}}}}");
+        let served = Served::with(&keys, &keys);
+        let with = served.exporter(&format!("{{tls: {{ca_file: {ca}, {own}}}}}"), Signal::Logs);
+        send(with.as_ref(), logs(2)).unwrap();
+        let without = served.exporter(&format!("{{tls: {{ca_file: {ca}}}}}"), Signal::Logs);
+        assert_eq!(send(without.as_ref(), logs(1)).is_ok(), !mutual);
+        let stranger = served.exporter("{tls: {insecure_skip_verify: false}}", Signal::Logs);
+        assert!(send(stranger.as_ref(), logs(1)).is_err(), "the server's certificate must be checked");
+        let plain = served.exporter(INSECURE, Signal::Logs);
+        assert!(send(plain.as_ref(), logs(1)).is_err());
+
+        let yaml =
+            format!("{{endpoint: 'https://localhost:{}', tls: {{ca_file: {ca}, {own}}}}}", served.http);
+        let node: Node = from_yaml(&yaml).unwrap();
+        let config = (exporters::otlphttp::TYPE.decode)(&mut Decoder::new(&node)).unwrap();
+        let http = config.build(context(&served.telemetry, "otlphttp"), Signal::Logs).unwrap();
+        send(http.as_ref(), logs(3)).unwrap();
+        let items: usize = served.taken().iter().map(Data::items).sum();
+        assert_eq!(items, if mutual { 5 } else { 6 });
+    }
+}
+
+#[test]
+fn slow_clients_are_cut_off_and_good_ones_do_not_notice() {
+    let served = Served::with("{}", "{read_header_timeout: 200ms, read_timeout: 200ms, idle_timeout: 300ms}");
+    let started = Instant::now();
+    let mut slow: Vec<TcpStream> = (0..50).map(|_| served.connect(served.http)).collect();
+    for (place, stream) in slow.iter_mut().enumerate() {
+        let text = match place % 3 {
+            0 => "",
+            1 => "POST /v1/logs HTTP/1.1\r\nHo",
+            _ => {
+                "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            }
+        };
+        stream.write_all(text.as_bytes()).unwrap();
+    }
+    served.still_works();
+    for stream in &mut slow {
+        let mut rest = Vec::new();
+        _ = stream.read_to_end(&mut rest);
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    // A gRPC client that says nothing is a connection and no more; one that speaks nonsense is cut off.
+    let _silent = served.connect(served.grpc);
+    let mut nonsense = served.connect(served.grpc);
+    nonsense.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut rest = Vec::new();
+    _ = nonsense.read_to_end(&mut rest);
+    served.still_works();
+}
+
+// ------------------------------------------------- HTTP/2 by hand
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for text in [name, value] {
+        bytes.push(text.len() as u8);
+        bytes.extend(text.as_bytes());
+    }
+    bytes
+}
+
+/// The headers of a call: POST and http from the static table, the rest as literals.
+fn call_headers(path: &str) -> Vec<u8> {
+    let mut block = vec![0x83, 0x86];
+    for (name, value) in
+        [(":path", path), (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")]
+    {
+        block.extend(literal(name, value));
+    }
+    block
+}
+
+const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+/// A connection that has said hello.
+fn h2(served: &Served) -> TcpStream {
+    let mut stream = served.connect(served.grpc);
+    stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).unwrap();
+    stream
+}
+
+/// Reads frames until one of that kind comes; `None` when the connection ends before.
+fn until(stream: &mut TcpStream, kind: u8) -> Option<(u8, Vec<u8>)> {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).ok()?;
+        if head[3] == kind {
+            return Some((head[4], payload));
+        }
+    }
+}
+
+fn goaway_code(stream: &mut TcpStream) -> Option<u32> {
+    let (_, payload) = until(stream, GOAWAY)?;
+    Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()))
+}
+
+#[test]
+fn protocol_errors_end_their_connection_with_the_code_of_the_specification() {
+    let served = Served::start();
+    let headers = call_headers(LOGS);
+    let cases: Vec<(&str, Vec<u8>, u32)> = vec![
+        ("DATA on stream 0", frame(DATA, 0, 0, b"x"), 1),
+        ("DATA on an idle stream", frame(DATA, 0, 1, b"x"), 1),
+        ("HEADERS on an even stream", frame(HEADERS, 4, 2, &headers), 1),
+        ("SETTINGS with a length that is no multiple of six", frame(SETTINGS, 0, 0, b"xxxxx"), 6),
+        ("SETTINGS on a stream", frame(SETTINGS, 0, 1, &[]), 1),
+        ("PING of the wrong length", frame(PING, 0, 0, b"x"), 6),
+        ("RST_STREAM on stream 0", frame(RST_STREAM, 0, 0, &[0, 0, 0, 8]), 1),
+        ("RST_STREAM on an idle stream", frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), 1),
+        ("WINDOW_UPDATE of zero", frame(WINDOW_UPDATE, 0, 0, &[0; 4]), 1),
+        ("a window beyond its limit", frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]), 3),
+        ("CONTINUATION without HEADERS", frame(CONTINUATION, 4, 1, &headers), 1),
+        (
+            "another frame within a header block",
+            [frame(HEADERS, 0, 1, &headers), frame(PING, 0, 0, &[0; 8])].concat(),
+            1,
+        ),
+        (
+            "a header block that HPACK cannot read",
+            frame(HEADERS, 4, 1, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+            9,
+        ),
+        ("a frame beyond the frame size", frame(DATA, 0, 1, &vec![0; 70_000]), 6),
+    ];
+    for (what, bytes, code) in cases {
+        let mut stream = h2(&served);
+        _ = stream.write_all(&bytes);
+        assert_eq!(goaway_code(&mut stream), Some(code), "{what}");
+        assert_eq!(until(&mut stream, 0xff), None, "{what}: the connection stays open");
+    }
+    served.still_works();
+}
+
+#[test]
+fn cve_2023_44487_rapid_resets_end_the_connection() {
+    let served = Served::start();
+    let mut stream = h2(&served);
+    let headers = call_headers(LOGS);
+    for number in 0..5000_u32 {
+        let id = number * 2 + 1;
+        let both = [frame(HEADERS, 4, id, &headers), frame(RST_STREAM, 0, id, &[0, 0, 0, 8])].concat();
+        if stream.write_all(&both).is_err() {
+            break;
+        }
+    }
+    assert_eq!(goaway_code(&mut stream), Some(11), "ENHANCE_YOUR_CALM");
+    served.still_works();
+}
+
+#[test]
+fn cve_2024_27316_a_flood_of_continuations_ends_the_connection() {
+    let served = Served::start();
+    let mut stream = h2(&served);
+    _ = stream.write_all(&frame(HEADERS, 0, 1, &call_headers(LOGS)));
+    let more = literal("x", &"y".repeat(120)).repeat(100);
+    for _ in 0..5000 {
+        if stream.write_all(&frame(CONTINUATION, 0, 1, &more)).is_err() {
+            break;
+        }
+    }
+    assert!(goaway_code(&mut stream).is_some_and(|code| code != 0) || until(&mut stream, 0xff).is_none());
+    served.still_works();
+}
+
+#[test]
+fn cve_2016_6581_an_hpack_bomb_is_refused() {
+    let served = Served::start();
+    let mut stream = h2(&served);
+    // One entry of 3,000 bytes into the dynamic table, then thousands of references to it.
+    let mut block = call_headers(LOGS);
+    block.extend([0x40, 1, b'x', 0x7f, 0xb9, 0x16]);
+    block.extend(vec![b'y'; 3000]);
+    block.extend(vec![0xbe; 10_000]);
+    _ = stream.write_all(&frame(HEADERS, 5, 1, &block));
+    let refused = until(&mut stream, HEADERS);
+    // 431 or a reset: either way no call, and the memory of one entry.
+    if let Some((_, payload)) = refused {
+        assert!(!payload.is_empty());
+    }
+    served.still_works();
+}
+
+#[test]
+fn a_flood_of_pings_or_settings_whose_answers_nobody_reads_is_bounded() {
+    let served = Served::start();
+    for bytes in [frame(PING, 0, 0, &[1; 8]), frame(SETTINGS, 0, 0, &[])] {
+        let mut stream = h2(&served);
+        stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        let many = bytes.repeat(1000);
+        for _ in 0..200 {
+            if stream.write_all(&many).is_err() {
+                break;
+            }
+        }
+        served.still_works();
+    }
+}
+
+#[test]
+fn pings_are_answered_and_a_stop_says_goaway() {
+    let served = Served::start();
+    let mut stream = h2(&served);
+    stream.write_all(&frame(PING, 0, 0, b"12345678")).unwrap();
+    assert_eq!(until(&mut stream, PING), Some((1, b"12345678".to_vec())));
+    served.stop.raise();
+    assert_eq!(goaway_code(&mut stream), Some(0));
+}
+
+#[test]
+fn idle_old_and_dead_connections_are_ended_as_configured() {
+    let keepalive = |keys: &str| format!("{{keepalive: {{server_parameters: {{{keys}}}}}}}");
+    for keys in ["max_connection_idle: 100ms", "max_connection_age: 100ms, max_connection_age_grace: 100ms"] {
+        let served = Served::with(&keepalive(keys), "{}");
+        let mut stream = h2(&served);
+        assert_eq!(goaway_code(&mut stream), Some(0), "{keys}");
+    }
+    let served = Served::with(&keepalive("time: 50ms, timeout: 100ms"), "{}");
+    let mut stream = h2(&served);
+    assert!(until(&mut stream, PING).is_some(), "the server asks whether anybody is there");
+    assert_eq!(until(&mut stream, 0xff), None, "and nobody was");
+}
+
+/// The status of one call with that message bytes.
+fn call(served: &Served, path: &str, message: &[u8]) -> String {
+    let mut stream = h2(served);
+    stream
+        .write_all(&[frame(HEADERS, 4, 1, &call_headers(path)), frame(DATA, 1, 1, message)].concat())
+        .unwrap();
+    let mut seen = String::new();
+    while let Some((flags, payload)) = until(&mut stream, HEADERS) {
+        seen.push_str(&String::from_utf8_lossy(&payload));
+        if flags & 1 == 1 {
+            break;
+        }
+    }
+    seen
+}
+
+#[test]
+fn odd_calls_get_a_status() {
+    let served = Served::start();
+    let framed = |flag: u8, length: u32, body: &[u8]| [&[flag], &length.to_be_bytes()[..], body].concat();
+    let body = encoded(&logs(1));
+    for (what, path, message) in [
+        ("an unknown method", "/x.Y/Z", framed(0, body.len() as u32, &body)),
+        ("no message", LOGS, Vec::new()),
+        ("half a prefix", LOGS, vec![0, 0]),
+        ("a message that is cut", LOGS, framed(0, 100, &body[..10])),
+        ("two messages", LOGS, framed(0, body.len() as u32, &body).repeat(2)),
+        ("an unknown flag", LOGS, framed(7, body.len() as u32, &body)),
+        ("a length of four gigabytes", LOGS, framed(0, u32::MAX, &body)),
+        ("compressed without saying how", LOGS, framed(1, body.len() as u32, &body)),
+        ("no protobuf", LOGS, framed(0, 2, &[0xff, 0xff])),
+    ] {
+        let _ = call(&served, path, &message);
+        assert!(served.taken().is_empty(), "{what}");
+    }
+    call(&served, LOGS, &framed(0, body.len() as u32, &body));
+    wait_for("the good call", || served.taken().len() == 1);
+}
+
+#[test]
+fn protobuf_that_nests_without_end_is_refused() {
+    let served = Served::start();
+    let nest = |depth: usize| {
+        let mut value = Vec::new();
+        for _ in 0..depth {
+            // ArrayValue { values: [ … ] } in AnyValue
+            let mut inner = vec![0x0a];
+            prost::encoding::encode_varint(value.len() as u64, &mut inner);
+            inner.extend(&value);
+            value = vec![0x2a];
+            prost::encoding::encode_varint(inner.len() as u64, &mut value);
+            value.extend(&inner);
+        }
+        // body, record, scope, resource
+        for tag in [0x2a, 0x12, 0x12, 0x0a] {
+            let mut outer = vec![tag];
+            prost::encoding::encode_varint(value.len() as u64, &mut outer);
+            outer.extend(&value);
+            value = outer;
+        }
+        value
+    };
+    assert!(served.post("/v1/logs", PROTO, &nest(20)).starts_with("HTTP/1.1 200"));
+    assert!(served.post("/v1/logs", PROTO, &nest(2000)).starts_with("HTTP/1.1 400"));
+    assert!(kmagent::otlp::export::ExportLogsServiceRequest::decode(&nest(2000)[..]).is_err());
+}
+
+#[test]
+fn more_than_fits_is_refused_and_the_room_is_given_back() {
+    let served = Served::with("{}", "{max_request_body_size: 67108864}");
+    // Bodies that never end, until the room for all of them is used.
+    let head = format!("POST /v1/logs HTTP/1.1\r\nHost: x\r\n{PROTO}Content-Length: 20000000\r\n\r\n");
+    let mut greedy = Vec::new();
+    for _ in 0..3 {
+        let mut stream = served.connect(served.http);
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![0; 15_000_000]));
+        greedy.push(stream);
+    }
+    wait_for("one of them to be refused", || served.telemetry.total("kmagent_receiver_refused_requests") > 0);
+    served.still_works();
+    drop(greedy);
+    wait_for("a large one to pass again", || {
+        let large = log_of_size(20 << 20);
+        served.post("/v1/logs", PROTO, &encoded(&large)).starts_with("HTTP/1.1 200")
+    });
+}
