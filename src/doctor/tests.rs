@@ -239,7 +239,7 @@ fn kernel_and_capabilities_are_judged_for_ebpf() {
     write(folder.path(), "proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
     write(folder.path(), "sys/kernel/btf/vmlinux", "x");
     write(folder.path(), "proc/self/mountinfo", "35 24 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
-    write(folder.path(), "proc/self/status", "CapEff:\t000001ffffffffff\n");
+    write(folder.path(), "proc/self/status", "CapEff:\t000001fffeffffff\n");
     let findings = examine(&fake.facts(&yaml, &[], folder.path()));
     assert!(
         of(&findings, "kernel")

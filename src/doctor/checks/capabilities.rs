@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::super::{Facts, Finding};
+use super::kernel;
 
 const NAME: &str = "capabilities";
 
@@ -23,6 +24,8 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     let Some(effective) = effective else {
         return vec![Finding::skipped(NAME, "the kernel does not tell them")];
     };
+    // Since then the memory of eBPF maps is no longer locked memory, whose limit would have to be raised.
+    let accounts_maps = kernel::release(facts).1.is_some_and(|version| version >= (5, 11));
     let mut findings = Vec::new();
     for used in facts.receivers() {
         let (wanted, cost): (&[(&str, u32)], _) = match used.kind {
@@ -38,8 +41,12 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
         let has = |bit: u32| effective & (1 << bit) != 0;
         // The right to all came before those of its own for BPF.
         let implied = |bit: u32| has(SYS_ADMIN) && (bit == BPF.1 || bit == PERFMON.1);
-        let missing: Vec<&str> =
-            wanted.iter().filter(|(_, bit)| !has(*bit) && !implied(*bit)).map(|(name, _)| *name).collect();
+        let unneeded = |bit: u32| bit == SYS_RESOURCE.1 && accounts_maps;
+        let missing: Vec<&str> = wanted
+            .iter()
+            .filter(|(_, bit)| !has(*bit) && !implied(*bit) && !unneeded(*bit))
+            .map(|(name, _)| *name)
+            .collect();
         findings.push(if missing.is_empty() {
             Finding::ok(NAME, format!("{}: all that it needs", used.id))
         } else {

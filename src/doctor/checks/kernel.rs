@@ -13,9 +13,8 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
         return vec![Finding::skipped(NAME, "no eBPF receiver")];
     }
     let (proc, sys) = (&facts.host.proc, &facts.host.sys);
-    let release = fs::read_to_string(proc.join("sys/kernel/osrelease")).unwrap_or_default();
-    let release = release.trim();
-    let mut findings = vec![match version(release) {
+    let (release, version) = release(facts);
+    let mut findings = vec![match version {
         Some(version) if version < OLDEST => Finding::failed(
             NAME,
             format!("Linux {release} is older than 5.8: no eBPF"),
@@ -50,6 +49,14 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// The kernel's release, and its first two numbers.
+pub(super) fn release(facts: &Facts) -> (String, Option<(u32, u32)>) {
+    let release = fs::read_to_string(facts.host.proc.join("sys/kernel/osrelease")).unwrap_or_default();
+    let release = release.trim().to_owned();
+    let version = version(&release);
+    (release, version)
 }
 
 fn version(release: &str) -> Option<(u32, u32)> {
