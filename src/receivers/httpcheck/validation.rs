@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use crate::expr::pattern;
+use crate::pattern;
 
 /// What must hold of a body; each key is a validation of its own.
 #[derive(Clone, Debug, Default, Deserialize)]
