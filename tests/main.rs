@@ -12,3 +12,4 @@ mod hostmetrics;
 mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
+mod rotation;
