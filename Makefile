@@ -4,7 +4,7 @@
 CARGO ?= cargo
 MUSL_TARGET ?= $(shell uname -m)-unknown-linux-musl
 
-.PHONY: help run test bench static chart deny clean
+.PHONY: help run test bench static chart fuzz deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,13 @@ static: ## Build the static binary as the image holds it, and check that it is s
 
 chart: ## Make k8s/manifests and the chart's table of values anew (needs helm)
 	scripts/chart
+
+FUZZ_SECONDS ?= 60
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and the nightly Rust)
+	@cd fuzz && for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 || exit 1; \
+	done
 
 deny: ## Check licences, sources and banned crates (needs cargo-deny)
 	$(CARGO) deny --all-features check bans licenses sources

@@ -18,5 +18,6 @@ mod otlp_clients;
 mod otlp_receiver;
 mod prometheus;
 mod reload;
+mod rotation;
 mod stock_chains;
 mod stock_daemonset;

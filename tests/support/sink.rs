@@ -87,6 +87,11 @@ impl TestSink {
         self.shared.state.lock().unwrap().accepted.clone()
     }
 
+    /// The same without the first `from` requests.
+    pub fn accepted_from(&self, from: usize) -> Vec<Data> {
+        self.shared.state.lock().unwrap().accepted[from..].to_vec()
+    }
+
     /// Looks at every request that arrived, accepted or not.
     pub fn arrived<T>(&self, look: impl Fn(&Arrived) -> T) -> Vec<T> {
         self.shared.state.lock().unwrap().arrived.iter().map(look).collect()

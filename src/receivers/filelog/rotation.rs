@@ -114,13 +114,14 @@ impl Engine {
     }
 
     /// Starts to read generations of `path` that came and went unseen: files called like it with
-    /// something added that were written to since `previous` was looked at last. Returns the
-    /// newest of them.
+    /// something added that were written to since `previous` was looked at last, and are no copies
+    /// of what is in the `current` one. Returns the newest of them.
     pub(super) fn adopt_siblings(
         &mut self,
         previous: FileId,
         path: &Path,
         matched: &HashSet<&PathBuf>,
+        mut current: Option<&mut Content>,
         now: Now,
     ) -> FileId {
         let Some(file) = self.registry.get(previous) else { return previous };
@@ -149,10 +150,32 @@ impl Engine {
         });
         let mut newest = previous;
         for (sibling, look) in siblings {
+            if let Some(current) = &mut current
+                && let Ok(mut copy) = Content::open(&sibling, self.settings.compression)
+                && begin_alike(&mut copy, current).unwrap_or(true)
+            {
+                continue;
+            }
             newest = self.adopt(newest, sibling, look, now).unwrap_or(newest);
         }
         self.registry.set_newest(path, newest);
         newest
+    }
+
+    /// A file that was empty when the agent ended tells nothing about what it held since: copies that
+    /// were made of it before it was truncated are read first.
+    pub(super) fn adopt_copies(&mut self, id: FileId, path: &Path, matched: &HashSet<&PathBuf>, now: Now) {
+        let last = self.adopt_siblings(id, path, matched, None, now);
+        self.registry.set_newest(path, id);
+        if last == id {
+            return;
+        }
+        for file in self.registry.files.values_mut() {
+            file.after = file.after.filter(|before| *before != id);
+        }
+        if let Some(file) = self.registry.get_mut(id) {
+            file.after = Some(last);
+        }
     }
 
     /// Reads a generation that came after `previous`, found under another name.
@@ -166,7 +189,9 @@ impl Engine {
         if is_gzip(&arrival.place)
             && let Some(known) = self.compressed_of(&mut arrival)
         {
-            self.go_on_at(known, arrival.place, look, arrival.content);
+            if self.is_lost(known) {
+                self.go_on_at(known, arrival.place, look, arrival.content);
+            }
             return None;
         }
         if self.original_of(&mut arrival).is_some() {
@@ -193,12 +218,17 @@ impl Engine {
             .registry
             .files
             .iter()
-            .filter(|(_, file)| file.home == arrival.home && file.next.offset > 0)
-            .filter(|(_, file)| file.fate != Fate::Current && file.content.is_none())
+            .filter(|(_, file)| file.home == arrival.home && file.fingerprint.len > 0)
+            .filter(|(_, file)| file.fate != Fate::Current || file.restored)
             .map(|(id, _)| *id)
             .collect();
         known.sort_unstable();
-        known.into_iter().find(|id| self.is_lost(*id) && self.is_same(*id, arrival))
+        let plain = arrival.place.with_extension("");
+        known.into_iter().find(|id| {
+            // While it is compressed both are there.
+            let is_its = self.registry.get(*id).is_some_and(|file| file.place == plain);
+            (is_its || self.is_lost(*id)) && self.is_same(*id, arrival)
+        })
     }
 
     /// The text of a file is in another one now, and will be read there to its end.
@@ -230,7 +260,7 @@ impl Engine {
             .map(|(id, file)| (*id, file.path().to_owned()))
             .collect();
         for (id, path) in orphans {
-            self.adopt_siblings(id, &path, matched, now);
+            self.adopt_siblings(id, &path, matched, None, now);
         }
     }
 
@@ -255,7 +285,13 @@ impl Engine {
             return;
         };
         log::info!("{} was truncated or rewritten: reading what is in it now", path.display());
-        if !self.follow_copy(id, &home) {
+        let mut arrival =
+            Arrival { home: home.clone(), ..Arrival::new(path.clone(), place, look, Vec::new(), content) };
+        let mut after = id;
+        if self.follow_copy(id, &home) {
+            // It may have been truncated several times since it was looked at.
+            after = self.adopt_siblings(id, &path, &HashSet::new(), Some(&mut arrival.content), now);
+        } else {
             self.registry.lose_place(id);
             if let Some(file) = self.registry.get_mut(id) {
                 // Nobody has what was not read before.
@@ -263,13 +299,12 @@ impl Engine {
             }
             self.vanish(id);
         }
-        let mut arrival = Arrival { home, ..Arrival::new(path, place, look, Vec::new(), content) };
         match arrival.content.head(self.settings.fingerprint_size) {
             Ok(head) => (arrival.fingerprint, arrival.head) = (Fingerprint::of(&head), head),
             Err(error) => return self.report(&arrival.path.clone(), &error),
         }
         let from_end = self.settings.on_truncate == OnTruncate::ReadNew;
-        let new = self.begin(arrival, Some(id), Some(id), None, from_end, now);
+        let new = self.begin(arrival, Some(id), Some(after), None, from_end, now);
         match fate {
             Fate::Current => self.registry.found_first(new),
             Fate::Rotated => {

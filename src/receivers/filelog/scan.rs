@@ -74,7 +74,7 @@ impl Engine {
         for (path, id) in self.registry.unseen(self.round) {
             if !matched.contains(&path) || !path.exists() {
                 self.displaced(id, now);
-                self.adopt_siblings(id, &path, &matched, now);
+                self.adopt_siblings(id, &path, &matched, None, now);
             }
         }
         if self.restored && self.round == 1 {
@@ -204,14 +204,14 @@ impl Engine {
         }
         let mut arrival = Arrival::new(path.to_owned(), place, look, head, content);
         if let Some(id) = self.recognise(&mut arrival) {
-            self.resume(id, arrival, known, now);
+            self.resume(id, arrival, known, matched, now);
             return;
         }
         let previous = known.or_else(|| self.registry.newest_at(path));
         let mut after = previous;
         if let Some(previous) = previous {
             self.displaced(previous, now);
-            after = Some(self.adopt_siblings(previous, path, matched, now));
+            after = Some(self.adopt_siblings(previous, path, matched, None, now));
         }
         let from_end = self.settings.from_end && self.round == 1 && !self.restored;
         let copy_of = if from_end { None } else { self.original_of(&mut arrival) };
@@ -312,7 +312,14 @@ impl Engine {
     }
 
     /// A known file was found at a path.
-    fn resume(&mut self, id: FileId, arrival: Arrival, displaced: Option<FileId>, now: Now) {
+    fn resume(
+        &mut self,
+        id: FileId,
+        arrival: Arrival,
+        displaced: Option<FileId>,
+        matched: &HashSet<&PathBuf>,
+        now: Now,
+    ) {
         if let Some(other) = displaced.filter(|other| *other != id) {
             self.displaced(other, now);
         }
@@ -327,6 +334,14 @@ impl Engine {
             }
         }
         log::debug!("{} goes on at {}", first_path.display(), arrival.path.display());
+        if file.restored && file.fingerprint.len == 0 {
+            self.adopt_copies(id, &arrival.path, matched, now);
+        }
+        let Some(file) = self.registry.get_mut(id) else { return };
+        if arrival.fingerprint.len > file.fingerprint.len {
+            // Know it from now on: it may be truncated before it is its turn to be read.
+            file.fingerprint = arrival.fingerprint;
+        }
         file.round = round;
         file.fate = Fate::Current;
         file.done = None;
