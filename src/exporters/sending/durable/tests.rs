@@ -64,7 +64,7 @@ fn batch(number: u64) -> Batch {
     let record = LogRecord { time_unix_nano: number, severity_text: "x".repeat(100), ..LogRecord::default() };
     let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
     Batch::new(Data::Logs(vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }]), Ack::none())
-        .in_lane((number % 2 == 0).then_some(Lane(number)))
+        .in_lane(number.is_multiple_of(2).then_some(Lane(number)))
 }
 
 fn numbers(log: &Log, entries: &[Entry]) -> Vec<u64> {
