@@ -27,6 +27,7 @@ use kmagent::otlp::{KeyValue, Resource};
 use kmagent::pipeline::{Ack, Batch, Data, Signal, Stop};
 use kmagent::telemetry::{StatusBoard, Telemetry};
 use prost::Message;
+use prost::bytes::Bytes;
 use ureq::http::{HeaderMap, HeaderValue};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_kmagent");
@@ -73,7 +74,7 @@ struct Scopes {
 #[derive(Clone, PartialEq, prost::Message)]
 struct Items {
     #[prost(bytes = "bytes", repeated, tag = "2")]
-    items: Vec<prost::bytes::Bytes>,
+    items: Vec<Bytes>,
 }
 
 impl Service for Counting {
@@ -86,7 +87,7 @@ impl Service for Counting {
             if request.head.header("content-encoding") == Some("gzip") {
                 body = decompress(Codec::Gzip, &body, 256 << 20).expect("gzip");
             }
-            let requests = Requests::decode(prost::bytes::Bytes::from(body)).expect("a request");
+            let requests = Requests::decode(Bytes::from(body)).expect("a request");
             let scopes = requests.resources.iter().flat_map(|resource| &resource.scopes);
             let spans: usize = scopes.map(|scope| scope.items.len()).sum();
             self.0.fetch_add(spans as u64, Ordering::SeqCst);

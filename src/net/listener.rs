@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,9 @@ const TURN: usize = 64;
 /// Binds `endpoint` as the collector writes it: `host:port`, `:port` for every address.
 pub fn bind(endpoint: &str) -> io::Result<TcpListener> {
     let text = endpoint.strip_prefix(':').map_or_else(|| endpoint.to_owned(), |port| format!("[::]:{port}"));
-    let addresses: Vec<_> = text.to_socket_addrs()?.collect();
+    let mut addresses: Vec<_> = text.to_socket_addrs()?.collect();
+    // As in Go: a name with addresses of both kinds is that of the older one.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
     match TcpListener::bind(&addresses[..]) {
         // Machines without IPv6.
         Err(_) if endpoint.starts_with(':') => TcpListener::bind(format!("0.0.0.0{endpoint}")),

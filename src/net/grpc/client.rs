@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use h2::client::{Connection, SendRequest};
 use rustls::pki_types::ServerName;
-use ureq::http::{HeaderMap, Request, Response, header};
+use ureq::http::{HeaderMap, HeaderValue, Request, Response, header};
 
 use super::keepalive::Keepalive;
 use super::message::{self, PREFIX};
@@ -366,7 +366,7 @@ async fn outcome(response: h2::client::ResponseFuture) -> Reply {
     {
         return Err(CallError::Status(status));
     }
-    let kind = head.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let kind = head.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if head.status() != 200 || !kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
         let code = if head.status() == 200 { Code::Unknown } else { Code::of_http(head.status().as_u16()) };
         let text = format!("unexpected HTTP status {} in place of a gRPC answer", head.status());

@@ -136,7 +136,8 @@ async fn read_head(
         if n == 0 {
             return Ok(Ok(None));
         }
-        look = memchr::memchr(b'\n', &buffer[before..]).is_some();
+        // What is no request at all is told so at once.
+        look = before == 0 || memchr::memchr(b'\n', &buffer[before..]).is_some();
     }
 }
 

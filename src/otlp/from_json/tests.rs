@@ -76,8 +76,8 @@ fn nesting_beyond_the_limit_is_an_error_and_no_overflow() {
     assert!(nested(35).is_ok());
     assert!(nested(60).unwrap_err().contains("recursion"));
     assert!(nested(100_000).unwrap_err().contains("recursion"));
-    // What is skipped may nest as well.
-    assert!(record(&format!("\"x\":{}{}", "[".repeat(100_000), "]".repeat(100_000))).is_err());
+    // What is skipped takes no stack, however deep it is.
+    assert!(record(&format!("\"x\":{}{}", "[".repeat(100_000), "]".repeat(100_000))).is_ok());
 }
 
 #[test]
