@@ -7,6 +7,8 @@ mod support;
 mod command_line;
 mod delivery;
 mod dependencies;
+#[cfg(feature = "ebpf")]
+mod ebpf;
 mod exporting;
 mod hostmetrics;
 mod k8sattributes;
