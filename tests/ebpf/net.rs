@@ -71,6 +71,16 @@ impl Space {
         output.status.success()
     }
 
+    pub fn output(&self, command: &str) -> String {
+        let output =
+            Command::new("ip").args(["netns", "exec", &self.0, "sh", "-c", command]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     pub fn command(&self, command: &str) {
         assert!(self.try_command(command), "{command}");
     }

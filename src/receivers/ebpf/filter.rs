@@ -266,3 +266,59 @@ fn from_regex(pattern: &str, key: &str, issues: &mut Mistakes<'_>) -> Option<Reg
         .map_err(|error| issues.error(key, format!("\"{pattern}\" is no pattern: {error}")))
         .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_yaml;
+
+    fn end(namespace: &str, pod: &str, app: &str) -> Endpoint {
+        Endpoint {
+            kind: "Pod",
+            name: pod.into(),
+            namespace: namespace.into(),
+            owner_name: "web".into(),
+            labels: [("app".into(), app.into())].into(),
+            ..Endpoint::default()
+        }
+    }
+
+    fn wants(include: &str, exclude: &str) -> bool {
+        let list = |text: &str| from_yaml::<Vec<SelectorConfig>>(text).unwrap();
+        let mut found = Vec::new();
+        let filter = Filter::new(&list(include), &list(exclude), &[], &[], &mut Mistakes::new(&mut found));
+        assert!(found.is_empty(), "{found:?}");
+        filter.wants(&Candidate {
+            local: &end("shop", "web-1", "web"),
+            remote: &end("data", "db-0", "db"),
+            addresses: ["10.0.0.1".parse().unwrap(), "10.9.0.2".parse().unwrap()],
+            server_port: 5432,
+            process: "nginx",
+            container: "main",
+        })
+    }
+
+    #[test]
+    fn a_flow_is_selected_when_all_of_a_selector_fits_one_end() {
+        assert!(wants("[]", "[]"));
+        for (selector, fits) in [
+            ("{namespaces: [shop]}", true),
+            ("{namespaces: ['da*']}", true),
+            ("{namespaces: [kube-system]}", false),
+            ("{namespaces: [shop], pods: ['db-*']}", false),
+            ("{namespaces: [data], pods: ['db-*'], workloads: [web]}", true),
+            ("{pod_labels: {app: 'w?b'}}", true),
+            ("{pod_labels: {app: web, tier: x}}", false),
+            ("{processes: [nginx], containers: [main]}", true),
+            ("{processes: [nginx], namespaces: [data]}", false),
+            ("{ports: [5432]}", true),
+            ("{ports: ['80,5000-6000']}", true),
+            ("{ports: [80]}", false),
+            ("{cidrs: [10.9.0.0/16]}", true),
+            ("{cidrs: [192.0.2.0/24]}", false),
+        ] {
+            assert_eq!(wants(&format!("[{selector}]"), "[]"), fits, "{selector}");
+            assert_eq!(wants("[]", &format!("[{selector}]")), !fits, "{selector}");
+        }
+    }
+}
