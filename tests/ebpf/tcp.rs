@@ -186,10 +186,12 @@ fn a_full_queue_of_a_listener_and_a_reader_that_does_not_read_are_seen() {
     let mut client = clients.into_iter().next().unwrap();
     client.set_nonblocking(true).unwrap();
     // Until both buffers are full and the peer says stop.
+    let data = vec![7; 65_536];
     let mut idle = 0;
     while idle < 50 {
-        match client.write(&[7; 65_536]) {
-            Ok(_) => idle = 0,
+        match client.write(&data) {
+            Ok(1..) => idle = 0,
+            Ok(0) => panic!("the connection is closed"),
             Err(_) => {
                 idle += 1;
                 std::thread::sleep(Duration::from_millis(5));
