@@ -26,7 +26,7 @@ bench: ## Run all benchmarks
 
 static: ## Build the static binary as the image holds it, and check that it is static
 	@scripts/setup static $(MUSL_TARGET)
-	$(CARGO) build --release --locked --target $(MUSL_TARGET)
+	@CARGO="$(CARGO)" scripts/cargo-static $(MUSL_TARGET) build --release --locked
 	@scripts/check-static target/$(MUSL_TARGET)/release/kmagent
 
 chart: ## Make k8s/manifests and the chart's table of values anew (needs helm)

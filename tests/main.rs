@@ -8,6 +8,8 @@ mod chart;
 mod command_line;
 mod delivery;
 mod dependencies;
+#[cfg(feature = "ebpf")]
+mod ebpf;
 mod exporting;
 mod hostmetrics;
 mod k8sattributes;

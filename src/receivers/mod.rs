@@ -1,5 +1,6 @@
 //! Receivers: one folder a type. The table below is the one place that knows them all.
 
+pub mod ebpf;
 pub mod filelog;
 pub mod hostmetrics;
 pub mod httpcheck;
@@ -19,6 +20,7 @@ use crate::component::ReceiverType;
 
 /// Every receiver type of this build, sorted by name.
 pub static TYPES: &[&ReceiverType] = &[
+    &ebpf::TYPE,
     &filelog::TYPE,
     &hostmetrics::TYPE,
     &httpcheck::TYPE,

@@ -1,5 +1,6 @@
 //! The kinds of objects that are followed, each with the fields that somebody reads.
 
+mod addressed;
 mod endpoint_slice;
 mod endpoints;
 mod entity;
@@ -11,6 +12,7 @@ mod pod_network;
 mod port;
 mod service;
 
+pub use addressed::{Addressed, AddressedNeeds};
 pub use endpoint_slice::{EndpointSlice, SliceEndpoint};
 pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 pub use entity::{Entity, EntityNeeds};

@@ -1,0 +1,130 @@
+//! Whose flows they are: real cgroups, and pods of a served cluster.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+
+use kmagent::receivers::ebpf::{Cluster, Scope};
+use serde_json::json;
+
+use super::{Watch, skip};
+use crate::support::kube::{FakeKube, PODS, eventually, pod};
+
+const UID: &str = "5c8b5f5e-7d2c-4c55-9b7e-52a0d7e1c111";
+
+/// Folders of cgroups, removed at the end.
+struct Cgroup {
+    made: Vec<PathBuf>,
+}
+
+impl Cgroup {
+    /// The cgroup of a container as the kubelet makes it; `None` when that cannot be.
+    fn of_container(id: &str) -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let root = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?.to_owned();
+        let mut cgroup = Self { made: Vec::new() };
+        let slice = format!("kubepods-burstable-pod{}.slice", UID.replace('-', "_"));
+        let mut folder = PathBuf::from(root);
+        for part in
+            [format!("kmagent-test-{}", std::process::id()), slice, format!("cri-containerd-{id}.scope")]
+        {
+            folder.push(part);
+            fs::create_dir(&folder).ok()?;
+            cgroup.made.push(folder.clone());
+        }
+        Some(cgroup)
+    }
+
+    fn folder(&self) -> &str {
+        self.made.last().unwrap().to_str().unwrap()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for folder in self.made.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+#[test]
+fn flows_keep_their_pod_and_process_after_both_have_gone() {
+    let id = format!("{:064x}", std::process::id());
+    let server = FakeKube::start();
+    let mut served = pod("shop", "web-7f9-abcde", "10.213.200.5");
+    served["metadata"]["uid"] = json!(UID);
+    served["metadata"]["labels"] = json!({"pod-template-hash": "7f9", "app": "web"});
+    served["metadata"]["ownerReferences"] = json!([{"kind": "ReplicaSet", "name": "web-7f9", "uid": "u"}]);
+    served["spec"]["nodeName"] = json!("node-a");
+    served["spec"]["containers"] = json!([{"name": "nginx", "image": "nginx"}]);
+    served["status"]["containerStatuses"] =
+        json!([{"name": "nginx", "containerID": format!("containerd://{id}"), "restartCount": 0}]);
+    server.put(PODS, served);
+    server.put(
+        "/api/v1/nodes",
+        json!({
+            "metadata": {"name": "node-a", "labels": {"topology.kubernetes.io/zone": "zone-1"}},
+            "status": {"addresses": [{"type": "InternalIP", "address": "10.213.200.1"}]}
+        }),
+    );
+    let scope = Scope { node: "node-a", cluster_wide: false, labels: &[] };
+    let cluster = Cluster::follow(&server.client(), &scope).unwrap();
+    eventually("the pod is known", || {
+        cluster.at("10.213.200.5".parse().unwrap()).is_some() && cluster.is_node_known("node-a")
+    });
+    let config = "{features: [flows, tcp], node: node-a}";
+    let Some(mut watch) = Watch::start_in(config, &["flows", "tcp", "processes", "cgroups"], Some(cluster))
+    else {
+        return;
+    };
+    let Some(cgroup) = Cgroup::of_container(&id) else {
+        return skip("no cgroup can be made here").unwrap_or_default();
+    };
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    // A process in the container's cgroup sends 100,000 bytes and ends.
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 100000 /dev/zero >&3",
+        cgroup.folder()
+    );
+    let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+    let mut all = Vec::new();
+    listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(all.len(), 100_000);
+    let folder = PathBuf::from(cgroup.folder());
+    drop(cgroup);
+    assert!(!folder.exists());
+
+    let points = watch.read();
+    let with = [
+        ("server.port", port.as_str()),
+        ("k8s.src.name", "web-7f9-abcde"),
+        ("k8s.src.namespace", "shop"),
+        ("k8s.src.type", "Pod"),
+        ("k8s.src.owner.name", "web"),
+        ("k8s.src.owner.type", "Deployment"),
+        ("k8s.src.node.name", "node-a"),
+        ("src.zone", "zone-1"),
+        ("k8s.container.name", "nginx"),
+        ("process.executable.name", "bash"),
+    ];
+    assert!(
+        points.total("obi.network.flow.bytes", &with) > 100_000.0,
+        "{:?}",
+        points.of("obi.network.flow.bytes", &with[..1])
+    );
+    assert_eq!(points.total("kmagent.tcp.connections.opened", &with), 1.0);
+    // The other end is the test itself, which is in no container: the node.
+    let here = [
+        ("server.port", port.as_str()),
+        ("iface.direction", "ingress"),
+        ("direction", "request"),
+        ("k8s.dst.name", "node-a"),
+    ];
+    assert!(points.total("obi.network.flow.bytes", &here) > 100_000.0);
+}
