@@ -34,7 +34,7 @@ fn main() {
 fn page(copies: usize) -> String {
     let mut text = String::with_capacity(RECORDED.len() * copies);
     let mut samples = Vec::new();
-    let mut flush = |samples: &mut Vec<&str>, text: &mut String| {
+    let flush = |samples: &mut Vec<&str>, text: &mut String| {
         for copy in 0..copies {
             for line in samples.iter() {
                 match line.split_once("id=\"/") {
@@ -102,7 +102,7 @@ fn memory() {
         epoch::advance().unwrap();
         stats::allocated::read().unwrap()
     };
-    let mut most_of = |copies: usize| {
+    let most_of = |copies: usize| {
         let page = page(copies);
         let mut scraping = Scraping::new("");
         scraping.scrape(page.as_bytes(), &mut || {});
