@@ -84,8 +84,29 @@ pub(super) struct Status {
     pub code: u16,
 }
 
+/// What is asked of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+    Put,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
+const JSON: &str = "application/json";
 /// Bytes of an error body that are read.
 const ERROR_BODY: u64 = 16 * 1024;
+/// Bytes of a probe's answer that are read.
+const PROBE_BODY: u64 = 256 * 1024;
 /// Buffers per connection; the default of the HTTP client is eight times as much.
 const BUFFER: usize = 16 * 1024;
 /// A server may not make us wait longer than this.
@@ -109,17 +130,48 @@ impl Client {
 impl Connection {
     /// GETs a path; anything but a success is an error with the server's reason in it.
     pub fn get(&self, path: &str, accept: &str) -> Result<Response, KubeError> {
+        self.request(Method::Get, path, accept, &[])
+    }
+
+    /// GETs a path whose answer says something whatever its status: the status, and the first bytes
+    /// of the body.
+    pub fn probe(&self, path: &str) -> Result<(u16, Vec<u8>), KubeError> {
+        let grant = self.client.access.credentials.current()?;
+        let response = self.send(Method::Get, path, "*/*", &[], &grant)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        response.into_body().into_reader().take(PROBE_BODY).read_to_end(&mut body).map_err(|error| {
+            KubeError::Transport {
+                target: self.target(path),
+                message: format!("the answer was cut off: {error}"),
+            }
+        })?;
+        Ok((status, body))
+    }
+
+    /// Makes a new object in the collection at `path`; the answer is the object.
+    pub fn create(&self, path: &str, json: &[u8]) -> Result<Response, KubeError> {
+        self.request(Method::Post, path, JSON, json)
+    }
+
+    /// Replaces the object at `path`; the answer is the object. One with another
+    /// `resourceVersion` than the server's is refused as [`KubeError::Conflict`].
+    pub fn replace(&self, path: &str, json: &[u8]) -> Result<Response, KubeError> {
+        self.request(Method::Put, path, JSON, json)
+    }
+
+    fn request(&self, method: Method, path: &str, accept: &str, body: &[u8]) -> Result<Response, KubeError> {
         let credentials = &self.client.access.credentials;
         let grant = credentials.current()?;
-        let mut response = self.send(path, accept, &grant)?;
+        let mut response = self.send(method, path, accept, body, &grant)?;
         if response.status() == 401 && credentials.renew(&grant) {
-            response = self.send(path, accept, &credentials.current()?)?;
+            response = self.send(method, path, accept, body, &credentials.current()?)?;
         }
         if response.status().is_success() {
             let body = response.into_body().into_with_config().limit(u64::MAX).reader();
             return Ok(Response { body });
         }
-        Err(self.refusal(path, response))
+        Err(self.refusal(method, path, response))
     }
 
     /// Cuts off whatever request is under way; the next one connects anew.
@@ -153,8 +205,12 @@ impl Connection {
 
     /// How errors name a request: without its parameters, so that equal causes read the same.
     pub fn target(&self, path: &str) -> String {
+        self.target_of(Method::Get, path)
+    }
+
+    fn target_of(&self, method: Method, path: &str) -> String {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
-        format!("GET {}{path}", self.client.access.server)
+        format!("{} {}{path}", method.name(), self.client.access.server)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -163,20 +219,39 @@ impl Connection {
 
     fn send(
         &self,
+        method: Method,
         path: &str,
         accept: &str,
+        body: &[u8],
         grant: &Grant,
     ) -> Result<ureq::http::Response<ureq::Body>, KubeError> {
         let agent = self.agent(grant)?;
-        let mut request = agent.get(format!("{}{path}", self.client.access.server)).header("Accept", accept);
-        if let Some(token) = &grant.token {
-            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
-        }
-        request.call().map_err(|error| {
+        let url = format!("{}{path}", self.client.access.server);
+        let token = grant.token.as_ref().map(|token| format!("Bearer {}", token.reveal()));
+        let answer = match method {
+            Method::Get => {
+                let request = agent.get(url).header("Accept", accept);
+                match token {
+                    Some(token) => request.header("Authorization", token),
+                    None => request,
+                }
+                .call()
+            }
+            Method::Post | Method::Put => {
+                let request = if method == Method::Post { agent.post(url) } else { agent.put(url) };
+                let request = request.header("Accept", accept).header("Content-Type", JSON);
+                match token {
+                    Some(token) => request.header("Authorization", token),
+                    None => request,
+                }
+                .send(body)
+            }
+        };
+        answer.map_err(|error| {
             if self.lock().closed {
                 return KubeError::Interrupted;
             }
-            KubeError::Transport { target: self.target(path), message: error.to_string() }
+            KubeError::Transport { target: self.target_of(method, path), message: error.to_string() }
         })
     }
 
@@ -217,7 +292,7 @@ impl Connection {
         Ok(agent)
     }
 
-    fn refusal(&self, path: &str, response: ureq::http::Response<ureq::Body>) -> KubeError {
+    fn refusal(&self, method: Method, path: &str, response: ureq::http::Response<ureq::Body>) -> KubeError {
         let code = response.status().as_u16();
         let retry_after = response
             .headers()
@@ -231,11 +306,12 @@ impl Connection {
             Ok(status) if !status.message.is_empty() => status.message,
             _ => String::from_utf8_lossy(&body).trim().chars().take(300).collect(),
         };
-        let target = self.target(path);
+        let target = self.target_of(method, path);
         match code {
             401 => KubeError::Unauthorized { target, message },
             403 => KubeError::Forbidden(format!("{target}: {message}")),
             404 => KubeError::NotFound { target },
+            409 => KubeError::Conflict { target, message },
             410 => KubeError::Gone { target, message },
             _ => KubeError::Status { target, code, message, retry_after },
         }

@@ -29,6 +29,9 @@ pub enum KubeError {
     /// The resource version or continue token is too old.
     #[error("{target}: {message}")]
     Gone { target: String, message: String },
+    /// The object is there already, or has changed since it was read.
+    #[error("{target}: {message}")]
+    Conflict { target: String, message: String },
     #[error("{target}: status {code}: {message}")]
     Status { target: String, code: u16, message: String, retry_after: Option<Duration> },
     /// The answer is not what an API server says.
@@ -54,7 +57,7 @@ impl KubeError {
     }
 
     /// Whether only a person can mend it: asking again soon does not help.
-    pub(super) fn is_lasting(&self) -> bool {
+    pub fn is_lasting(&self) -> bool {
         matches!(
             self,
             Self::NotInCluster | Self::Config(_) | Self::Tls(_) | Self::Forbidden(_) | Self::NotFound { .. }
@@ -62,7 +65,7 @@ impl KubeError {
     }
 
     /// A word for the kind of error: a new kind is worth a new line in the log.
-    pub(super) fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         match self {
             Self::NotInCluster | Self::Config(_) | Self::Tls(_) => "config".to_owned(),
             Self::Transport { .. } => "transport".to_owned(),
@@ -70,6 +73,7 @@ impl KubeError {
             Self::Forbidden(_) => "forbidden".to_owned(),
             Self::NotFound { .. } => "not found".to_owned(),
             Self::Gone { .. } => "gone".to_owned(),
+            Self::Conflict { .. } => "conflict".to_owned(),
             Self::Status { code, .. } => format!("status {code}"),
             Self::Malformed { .. } => "malformed".to_owned(),
             Self::Interrupted => "interrupted".to_owned(),

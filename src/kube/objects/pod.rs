@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
-use super::Owner;
 use super::meta::{Meta, seconds};
+use super::resources::RawResources;
+use super::state::RawStates;
+use super::{ContainerState, Owner, PodState};
 use crate::kube::keys::Kept;
 use crate::kube::{Interned, Keys, Object, Parsed, Pool, Text, nullable};
 
@@ -27,6 +29,8 @@ pub struct Pod {
     pub owners: Box<[Owner]>,
     /// Init containers too.
     pub containers: Box<[Container]>,
+    /// When it is wanted.
+    pub state: Option<Box<PodState>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -38,6 +42,8 @@ pub struct Container {
     pub image_id: Interned,
     /// The present run and, where the runtime still knows it, the one before.
     pub runs: Box<[Run]>,
+    /// When it is wanted.
+    pub state: Option<Box<ContainerState>>,
 }
 
 /// One run of a container.
@@ -55,6 +61,8 @@ pub struct PodNeeds {
     pub labels: Keys,
     pub annotations: Keys,
     pub containers: bool,
+    /// The state of the pod and its containers.
+    pub state: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -84,17 +92,27 @@ struct RawSpec<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct RawContainer<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow)]
     image: Text<'a>,
+    #[serde(borrow)]
+    restart_policy: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    resources: RawResources<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct RawStatus<'a> {
+    #[serde(borrow)]
+    phase: Text<'a>,
+    #[serde(borrow)]
+    reason: Text<'a>,
+    #[serde(borrow)]
+    qos_class: Text<'a>,
     #[serde(rename = "podIP", borrow)]
     pod_ip: Text<'a>,
     #[serde(borrow)]
@@ -107,7 +125,7 @@ struct RawStatus<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RawContainerStatus<'a> {
+pub(super) struct RawContainerStatus<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(rename = "containerID", borrow)]
@@ -116,22 +134,14 @@ struct RawContainerStatus<'a> {
     image_id: Text<'a>,
     #[serde(deserialize_with = "nullable")]
     restart_count: u32,
-    #[serde(borrow)]
-    last_state: RawState<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RawState<'a> {
     #[serde(borrow, deserialize_with = "nullable")]
-    terminated: RawTerminated<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RawTerminated<'a> {
-    #[serde(rename = "containerID", borrow)]
-    container_id: Text<'a>,
+    pub last_state: RawStates<'a>,
+    #[serde(borrow)]
+    pub image: Text<'a>,
+    #[serde(deserialize_with = "nullable")]
+    pub ready: bool,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub state: RawStates<'a>,
 }
 
 impl Object for Pod {
@@ -141,7 +151,18 @@ impl Object for Pod {
         let Raw { metadata: meta, spec, status } = serde_json::from_slice(json)?;
         let namespace = pool.intern(&meta.namespace);
         let name = Interned::from(&*meta.name);
-        let containers = if needs.containers { containers(&spec, &status, pool) } else { Box::default() };
+        let containers = if needs.containers || needs.state {
+            containers(&spec, &status, needs.state, pool)
+        } else {
+            Box::default()
+        };
+        let state = needs.state.then(|| {
+            Box::new(PodState {
+                phase: pool.intern(&status.phase),
+                reason: pool.intern(&status.reason),
+                qos_class: pool.intern(&status.qos_class),
+            })
+        });
         let object = Self {
             namespace: namespace.clone(),
             name: name.clone(),
@@ -156,29 +177,39 @@ impl Object for Pod {
             annotations: needs.annotations.keep(&meta.annotations, pool),
             owners: meta.owners(pool),
             containers,
+            state,
         };
         Ok(Parsed { namespace, name, object })
     }
 
     fn widen(needs: &mut PodNeeds, more: &PodNeeds) -> bool {
-        let containers = more.containers && !needs.containers;
-        needs.containers |= containers;
-        needs.labels.widen(&more.labels) | needs.annotations.widen(&more.annotations) | containers
+        let grown = (more.containers && !needs.containers) || (more.state && !needs.state);
+        needs.containers |= more.containers;
+        needs.state |= more.state;
+        needs.labels.widen(&more.labels) | needs.annotations.widen(&more.annotations) | grown
     }
 }
 
-fn containers(spec: &RawSpec<'_>, status: &RawStatus<'_>, pool: &mut Pool) -> Box<[Container]> {
+fn containers(
+    spec: &RawSpec<'_>,
+    status: &RawStatus<'_>,
+    with_state: bool,
+    pool: &mut Pool,
+) -> Box<[Container]> {
     let statuses = || status.container_statuses.iter().chain(&status.init_container_statuses);
-    spec.containers
-        .iter()
-        .chain(&spec.init_containers)
-        .map(|container| {
+    let main = spec.containers.iter().map(|container| (container, false));
+    let init =
+        spec.init_containers.iter().map(|container| (container, &*container.restart_policy != "Always"));
+    main.chain(init)
+        .map(|(container, is_init)| {
             let status = statuses().find(|status| *status.name == *container.name);
             Container {
                 name: pool.intern(&container.name),
                 image: pool.intern(&container.image),
                 image_id: pool.intern(status.map_or("", |status| &status.image_id)),
                 runs: status.map(runs).unwrap_or_default(),
+                state: with_state
+                    .then(|| Box::new(ContainerState::new(is_init, &container.resources, status, pool))),
             }
         })
         .collect()
@@ -194,7 +225,8 @@ fn runs(status: &RawContainerStatus<'_>) -> Box<[Run]> {
     };
     add(&status.container_id, status.restart_count);
     if let Some(before) = status.restart_count.checked_sub(1) {
-        add(&status.last_state.terminated.container_id, before);
+        let last = status.last_state.terminated.as_ref();
+        add(last.map_or("", |last| &last.container_id), before);
     }
     runs.into_boxed_slice()
 }
