@@ -11,9 +11,11 @@ use kmagent::receivers::k8s_cluster::K8sClusterConfig;
 use kmagent::telemetry::{ComponentState, StatusBoard};
 use serde_json::{Value, json};
 
-use crate::support::collect::{Collected, Point, Running, text};
+use crate::support::agent::{command, free_port, wait_for};
+use crate::support::collect::{Collected, Point, Running, points, text};
 use crate::support::data::context;
 use crate::support::kube::{FakeKube, PODS, Verb, pod};
+use crate::support::sink::TestSink;
 
 const NODES: &str = "/api/v1/nodes";
 
@@ -498,4 +500,60 @@ fn entities_are_told_at_first_on_change_and_when_they_are_gone() {
     assert!(gone.iter().all(|event| event.0 == "entity_delete"), "{gone:?}");
     assert!(gone.iter().any(|event| event.2 == uid) && gone.iter().any(|event| event.1 == "container"));
     setup.running.stop().unwrap();
+}
+
+#[test]
+fn the_default_configuration_of_the_deployment_delivers_a_cluster() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/k8s/config/agent-deployment.yaml");
+    let server = recorded();
+    server.page("/readyz", 200, include_str!("fixtures/kube/readyz-verbose.txt"));
+    let (dir, sink) = (tempfile::tempdir().unwrap(), TestSink::new());
+    let kubeconfig = server.kubeconfig(dir.path());
+    let health = format!("127.0.0.1:{}", free_port());
+    let url = sink.url();
+    let environment = [
+        ("KM_COLLECTOR_ENDPOINT", url.as_str()),
+        ("KM_API_KEY", "secret"),
+        ("KM_CLUSTER_NAME", "recorded"),
+        ("KUBECONFIG", &kubeconfig),
+    ];
+    let valid = command().args(["validate", "--config", file]).envs(environment).output().unwrap();
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
+
+    // As it is, but for the way to the API server and the ports.
+    let here = format!(
+        "receivers::k8s_cluster::auth_type: kubeConfig\nreceivers::k8s_events::auth_type: kubeConfig\n\
+         receivers::k8s_apiserver_health::auth_type: kubeConfig\nprocessors::k8sattributes::auth_type: kubeConfig\n\
+         processors::batch::timeout: 100ms\nextensions::health_check::endpoint: '{health}'\n"
+    );
+    let log = std::fs::File::create(dir.path().join("log")).unwrap();
+    let mut agent = command()
+        .args(["run", "--config", file, "--config", &format!("yaml:{here}")])
+        .envs(environment)
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let has_metric = |data: &Data, name: &str| match data {
+        Data::Metrics(metrics) => points(metrics)
+            .iter()
+            .any(|point| point.metric == name && point.resource("k8s.cluster.name") == "recorded"),
+        _ => false,
+    };
+    let now = kmagent::time::rfc3339(std::time::SystemTime::now());
+    let event = json!({
+        "metadata": {"name": "event", "namespace": "shop", "uid": "uid-event"}, "type": "Warning",
+        "eventTime": now, "message": "it is told", "source": {"host": "node-a"},
+    });
+    server.put("/api/v1/events", event);
+    wait_for("metrics, health and an event", || {
+        let all = sink.accepted();
+        let told = all.iter().any(|data| matches!(data, Data::Logs(_)));
+        told && ["k8s.pod.phase", "k8s.node.condition_ready", "k8s.apiserver.healthy"]
+            .iter()
+            .all(|name| all.iter().any(|data| has_metric(data, name)))
+    });
+    let keys = sink.arrived(|arrived| arrived.header("authorization").map(str::to_owned));
+    assert!(keys.iter().all(|key| key.as_deref() == Some("secret")), "{keys:?}");
+    agent.kill().unwrap();
+    agent.wait().unwrap();
 }

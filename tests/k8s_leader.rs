@@ -1,7 +1,6 @@
 //! Leader election with real agents: one works at a time, another takes over within the lease time,
 //! nothing is told twice or missed. And the receivers that only need an API server.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,22 +23,6 @@ use crate::support::sink::TestSink;
 const EVENTS: &str = "/api/v1/events";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/leases";
 const LEASE_DURATION: Duration = Duration::from_secs(2);
-
-/// A kubeconfig for that server; its path.
-fn kubeconfig(dir: &Path, server: &FakeKube) -> String {
-    let ca = dir.join("ca.pem");
-    std::fs::write(&ca, server.ca_pem()).unwrap();
-    let path = dir.join("kubeconfig");
-    let text = format!(
-        "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
-         clusters: [{{name: c, cluster: {{server: '{}', certificate-authority: '{}'}}}}]\n\
-         users: [{{name: u, user: {{token: good}}}}]\n",
-        server.url(),
-        ca.display()
-    );
-    std::fs::write(&path, text).unwrap();
-    path.display().to_string()
-}
 
 struct Replica {
     agent: Agent,
@@ -72,7 +55,7 @@ extensions:
 ",
             sink.url()
         );
-        let kubeconfig = kubeconfig(dir.path(), server);
+        let kubeconfig = server.kubeconfig(dir.path());
         let mut agent = Agent::start_in(dir.path(), &config, &[], &[("KUBECONFIG", &kubeconfig)]);
         agent.wait_ready();
         Self { agent, sink, _dir: dir }
@@ -125,7 +108,7 @@ fn a_killed_leader_is_followed_within_the_lease_time_and_two_never_work() {
     assert!(!second.is_leading() && second.messages().is_empty(), "two work at a time");
     // Time passes between the last sign of the old leader and what happens next.
     let renewed = server.count(Verb::Replace);
-    wait_for("a renewal", || server.count(Verb::Replace) > renewed + 10);
+    wait_for("a renewal", || server.count(Verb::Replace) > renewed + 7);
     let identity = holder(&server);
     let killed = Instant::now();
     first.agent.kill();

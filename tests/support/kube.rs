@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -170,6 +171,23 @@ impl FakeKube {
     /// Settings that trust this server.
     pub fn trusted(&self) -> ClientTls {
         ClientTls { ca_pem: Some(Secret::new(self.ca_pem())), ..ClientTls::default() }
+    }
+
+    /// Writes a kubeconfig for this server; its path.
+    pub fn kubeconfig(&self, dir: &Path) -> String {
+        let ca = dir.join("ca.pem");
+        std::fs::write(&ca, self.ca_pem()).unwrap();
+        let path = dir.join("kubeconfig");
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: '{}', certificate-authority: '{}'}}}}]\n\
+             users: [{{name: u, user: {{token: {}}}}}]\n",
+            self.url(),
+            ca.display(),
+            self.world.lock().token
+        );
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
     }
 
     pub fn set_token(&self, token: &str) {

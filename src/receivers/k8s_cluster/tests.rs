@@ -1,12 +1,14 @@
 //! The configuration and the tables.
 
+use std::time::Duration;
+
 use super::attributes::RESOURCE_ATTRIBUTES;
 use super::emit::snake;
 use super::metrics::ClusterMetric;
 use super::{K8sClusterConfig, TYPE};
 use crate::config::{Decoder, Node, from_yaml};
 use crate::otlp::build::{Shape, Table, ValueType};
-use std::time::Duration;
+use crate::receivers::switches::markdown;
 
 const METADATA: &str = include_str!("../../../tests/fixtures/metadata/k8scluster.yaml");
 
@@ -86,4 +88,14 @@ fn names_of_conditions_and_resources_become_snakes() {
     ] {
         assert_eq!(snake(text), want);
     }
+}
+
+#[test]
+fn the_users_page_has_the_same_table() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/components/k8s_cluster.md");
+    let table = markdown(ClusterMetric::INFOS);
+    assert!(
+        std::fs::read_to_string(page).unwrap().contains(&table),
+        "the page should hold this table:\n{table}"
+    );
 }

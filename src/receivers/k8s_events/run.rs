@@ -51,6 +51,7 @@ impl EventsReceiver {
         let mut all = Vec::with_capacity(queries.len());
         for query in queries {
             let connection = connect(&self.client);
+            connection.close_when(stop.clone())?;
             let key = query.url(&[]);
             let query = readable(&connection, query);
             let line = Arc::downgrade(&connection);

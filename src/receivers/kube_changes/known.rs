@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn after_a_definition_was_deleted_and_created_again_all_objects_are_new() {
+        let mut known = Known::new(true);
+        known.list_started();
+        known.listed(&meta("a", "1"), 0, None);
+        known.list_completed();
+        known.vanished();
+        known.list_started();
+        assert_eq!(known.listed(&meta("a", "9"), 0, None), Novelty::New(Change::Added));
+        assert!(known.list_completed().is_empty());
+    }
+
+    #[test]
     fn after_a_restart_the_saved_version_decides_and_where_it_cannot_the_time() {
         let created = "2026-11-22T13:52:06Z".parse::<jiff::Timestamp>().unwrap().as_second();
         for (version, saved, touched, want) in [
