@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde::de::DeserializeOwned;
 
@@ -58,6 +58,26 @@ pub trait Host: Send + Sync {
         let _ = id;
         None
     }
+    /// The leader election of that extension, when it is configured and enabled.
+    fn election(&self, id: &ComponentId) -> Option<Arc<dyn Election>> {
+        let _ = id;
+        None
+    }
+}
+
+/// Decides which one of several processes works.
+pub trait Election: Send + Sync {
+    /// Waits until this process leads; `None` when `stop` was raised first.
+    fn lead(&self, stop: &Stop) -> Option<Lead>;
+}
+
+/// A time in which this process is the one that works.
+#[derive(Clone, Debug)]
+pub struct Lead {
+    /// Raised when it leads no more.
+    pub stop: Stop,
+    /// Until when somebody has surely led before, as far as is known.
+    pub since: Option<SystemTime>,
 }
 
 /// A host that offers nothing: for tests and one-shot commands.
@@ -208,6 +228,10 @@ pub trait Extension: Send {
 pub trait RunningExtension: Send {
     /// The store, when this is a storage extension.
     fn storage(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
+    /// The election, when this extension holds one.
+    fn election(&self) -> Option<Arc<dyn Election>> {
         None
     }
 }

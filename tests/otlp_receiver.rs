@@ -99,15 +99,9 @@ impl Served {
         Self { http, grpc, pipeline, telemetry, stop, thread: Some(thread) }
     }
 
-    fn connect(&self, port: u16) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream
-    }
-
     /// Sends raw bytes to the HTTP port and reads until the server closes.
     fn raw(&self, request: impl AsRef<[u8]>) -> String {
-        let mut stream = self.connect(self.http);
+        let mut stream = connect(self.http);
         // The server may close before it has read everything.
         _ = stream.write_all(request.as_ref());
         let mut answer = Vec::new();
@@ -180,6 +174,12 @@ fn send(exporter: &dyn Exporter, data: Data) -> Result<(), ExportError> {
 }
 
 const INSECURE: &str = "{tls: {insecure: true}}";
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
 
 #[test]
 fn all_signals_arrive_over_http_in_both_encodings_and_every_compression() {
@@ -279,7 +279,7 @@ fn chunks_pipelining_and_continue_are_understood() {
     let answers = served.raw(format!("{chunk}{chunk}{last}"));
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
 
-    let mut stream = served.connect(served.http);
+    let mut stream = connect(served.http);
     stream
         .write_all(
             last.replace("Content-Type", "Expect: 100-continue\r\nContent-Type")
@@ -460,7 +460,7 @@ fn tls_with_and_without_client_certificates_on_both_protocols() {
 fn slow_clients_are_cut_off_and_good_ones_do_not_notice() {
     let served = Served::with("{}", "{read_header_timeout: 200ms, read_timeout: 200ms, idle_timeout: 300ms}");
     let started = Instant::now();
-    let mut slow: Vec<TcpStream> = (0..50).map(|_| served.connect(served.http)).collect();
+    let mut slow: Vec<TcpStream> = (0..50).map(|_| connect(served.http)).collect();
     for (place, stream) in slow.iter_mut().enumerate() {
         let text = match place % 3 {
             0 => "",
@@ -478,8 +478,8 @@ fn slow_clients_are_cut_off_and_good_ones_do_not_notice() {
     }
     assert!(started.elapsed() < Duration::from_secs(5));
     // A gRPC client that says nothing is a connection and no more; one that speaks nonsense is cut off.
-    let _silent = served.connect(served.grpc);
-    let mut nonsense = served.connect(served.grpc);
+    let _silent = connect(served.grpc);
+    let mut nonsense = connect(served.grpc);
     nonsense.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut rest = Vec::new();
     _ = nonsense.read_to_end(&mut rest);
@@ -530,7 +530,7 @@ const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// A connection that has said hello.
 fn h2(served: &Served) -> TcpStream {
-    let mut stream = served.connect(served.grpc);
+    let mut stream = connect(served.grpc);
     stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).unwrap();
     stream
 }
@@ -755,7 +755,7 @@ fn more_than_fits_is_refused_and_the_room_is_given_back() {
     let head = format!("POST /v1/logs HTTP/1.1\r\nHost: x\r\n{PROTO}Content-Length: 20000000\r\n\r\n");
     let mut greedy = Vec::new();
     for _ in 0..3 {
-        let mut stream = served.connect(served.http);
+        let mut stream = connect(served.http);
         stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
         _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![0; 15_000_000]));
         greedy.push(stream);

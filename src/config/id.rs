@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{self, Deserialize, Deserializer};
+
 use crate::pipeline::Signal;
 
 /// The id of a component as the user wrote it, taken apart.
@@ -41,6 +43,13 @@ impl FromStr for ComponentId {
             return Err(IdError::BadType(kind.to_owned()));
         }
         Ok(Self { kind: kind.to_owned(), name: name.map(str::to_owned) })
+    }
+}
+
+impl<'de> Deserialize<'de> for ComponentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|reason| de::Error::custom(format!("\"{text}\" is no id: {reason}")))
     }
 }
 

@@ -2,8 +2,9 @@
 
 pub mod file_storage;
 mod health_check;
+mod k8s_leader_elector;
 
 use crate::component::ExtensionType;
 
 /// Every extension type of this build, sorted by name.
-pub static TYPES: &[&ExtensionType] = &[&file_storage::TYPE, &health_check::TYPE];
+pub static TYPES: &[&ExtensionType] = &[&file_storage::TYPE, &health_check::TYPE, &k8s_leader_elector::TYPE];

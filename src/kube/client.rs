@@ -119,6 +119,8 @@ impl Method {
 const JSON: &str = "application/json";
 /// Bytes of an error body that are read.
 const ERROR_BODY: u64 = 16 * 1024;
+/// Bytes of a probe's answer that are read.
+const PROBE_BODY: u64 = 256 * 1024;
 /// Buffers per connection; the default of the HTTP client is eight times as much.
 const BUFFER: usize = 16 * 1024;
 /// A server may not make us wait longer than this.
@@ -143,6 +145,22 @@ impl Connection {
     /// GETs a path; anything but a success is an error with the server's reason in it.
     pub fn get(&self, path: &str, accept: &str) -> Result<Response, KubeError> {
         self.request(Method::Get, path, accept, &[])
+    }
+
+    /// GETs a path whose answer says something whatever its status: the status, and the first bytes
+    /// of the body.
+    pub fn probe(&self, path: &str) -> Result<(u16, Vec<u8>), KubeError> {
+        let grant = self.client.access.credentials.current()?;
+        let response = self.send(Method::Get, path, "*/*", &[], &grant)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        response.into_body().into_reader().take(PROBE_BODY).read_to_end(&mut body).map_err(|error| {
+            KubeError::Transport {
+                target: self.target(path),
+                message: format!("the answer was cut off: {error}"),
+            }
+        })?;
+        Ok((status, body))
     }
 
     /// Makes a new object in the collection at `path`; the answer is the object.

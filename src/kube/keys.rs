@@ -9,6 +9,7 @@ use super::{Interned, Pairs, Pool};
 /// A set of keys: named ones and those that match a pattern.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
+    all: bool,
     names: BTreeSet<String>,
     patterns: Vec<Regex>,
 }
@@ -17,6 +18,11 @@ pub struct Keys {
 pub type Kept = Box<[(Interned, Interned)]>;
 
 impl Keys {
+    /// Every key.
+    pub fn everything() -> Self {
+        Self { all: true, ..Self::default() }
+    }
+
     pub fn add(&mut self, name: &str) {
         self.names.insert(name.to_owned());
     }
@@ -28,11 +34,11 @@ impl Keys {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.patterns.is_empty()
+        !self.all && self.names.is_empty() && self.patterns.is_empty()
     }
 
     pub fn wants(&self, key: &str) -> bool {
-        self.names.contains(key) || self.patterns.iter().any(|pattern| pattern.is_match(key))
+        self.all || self.names.contains(key) || self.patterns.iter().any(|pattern| pattern.is_match(key))
     }
 
     /// Adds `more`; whether that changed anything.
@@ -42,7 +48,9 @@ impl Keys {
         for pattern in &more.patterns {
             self.add_pattern(pattern.clone());
         }
-        self.names.len() + self.patterns.len() > before
+        let grown = more.all && !self.all;
+        self.all |= more.all;
+        grown || self.names.len() + self.patterns.len() > before
     }
 
     /// The pairs that are wanted, sorted by key.
@@ -80,5 +88,7 @@ mod tests {
         assert!(keys.widen(&more));
         assert!(!keys.widen(&more));
         assert!(keys.wants("app") && keys.wants("team/a") && !keys.wants("my-team/a"));
+        assert!(keys.widen(&Keys::everything()) && !keys.widen(&Keys::everything()));
+        assert!(keys.wants("my-team/a") && !keys.is_empty());
     }
 }

@@ -37,6 +37,19 @@ pub trait Sink {
     fn wants_list(&mut self) -> bool {
         false
     }
+    /// The version up to which everything has been handed out by now, after a list or a bookmark.
+    fn reached(&mut self, version: &str) {
+        let _ = version;
+    }
+    /// A version from which a watch is to begin, in place of a list or of where the watch is.
+    /// Asked before each request.
+    fn resume(&mut self) -> Option<String> {
+        None
+    }
+    /// Whether the request under way was cut off so that [`Sink::resume`] is asked.
+    fn wants_resume(&self) -> bool {
+        false
+    }
 }
 
 /// Numbers that tests make smaller.
@@ -121,6 +134,9 @@ impl Follower<'_> {
             if self.sink.wants_list() {
                 self.version = None;
             }
+            if let Some(version) = self.sink.resume() {
+                self.version = Some(version);
+            }
             let result = if self.version.is_none() { self.list() } else { self.watch() };
             if self.stop.is_raised() {
                 return;
@@ -129,7 +145,7 @@ impl Follower<'_> {
                 Ok(()) => self.recovered(),
                 Err(KubeError::Interrupted) => return,
                 // The request was cut off by ourselves, to begin again.
-                Err(_) if self.sink.wants_list() => {}
+                Err(_) if self.sink.wants_list() || self.sink.wants_resume() => {}
                 Err(error) => {
                     if self.failed(&error) {
                         return;
@@ -173,6 +189,7 @@ impl Follower<'_> {
             next = page.next;
             if next.is_empty() {
                 self.sink.list_completed();
+                self.sink.reached(&page.resource_version);
                 self.fresh = false;
                 self.version = Some(page.resource_version);
                 return Ok(());
@@ -244,11 +261,14 @@ impl Follower<'_> {
         };
         let versioned: Versioned = serde_json::from_str(object)
             .map_err(|error| malformed(format!("bad object metadata: {error}")))?;
-        if let Some(change) = change {
-            self.sink.changed(change, object.as_bytes());
+        let version = versioned.metadata.resource_version;
+        match change {
+            Some(change) => self.sink.changed(change, object.as_bytes()),
+            None if !version.is_empty() => self.sink.reached(&version),
+            None => {}
         }
-        if !versioned.metadata.resource_version.is_empty() {
-            self.version = Some(versioned.metadata.resource_version);
+        if !version.is_empty() {
+            self.version = Some(version);
         }
         Ok(())
     }

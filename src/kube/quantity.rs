@@ -30,6 +30,23 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(if scale < 1.0 { number / (1.0 / scale).round() } else { number * scale })
 }
 
+/// The value as a whole number, rounded up; what does not fit is as near as can be.
+pub fn whole(text: &str) -> Option<i64> {
+    parse(text).map(round_up)
+}
+
+/// The value in thousandths, rounded up.
+pub fn thousandths(text: &str) -> Option<i64> {
+    parse(text).map(|value| round_up(value * 1000.0))
+}
+
+/// Rounds up, but not for what binary fractions add to a decimal one: 0.069 × 1000 is 69.
+fn round_up(value: f64) -> i64 {
+    let nearest = value.round();
+    let exact = (value - nearest).abs() <= nearest.abs().max(1.0) * 1e-12;
+    (if exact { nearest } else { value.ceil() }) as i64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +70,24 @@ mod tests {
         ] {
             assert_eq!(parse(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_rounded_up_as_the_api_does() {
+        for (text, value, milli) in [
+            ("100m", 1, 100),
+            ("69m", 1, 69),
+            ("1500u", 1, 2),
+            ("1Ki", 1024, 1_024_000),
+            ("1e3", 1000, 1_000_000),
+            ("1E", 1_000_000_000_000_000_000, i64::MAX),
+            ("9E", 9_000_000_000_000_000_000, i64::MAX),
+            ("1.5Gi", 1_610_612_736, 1_610_612_736_000),
+            ("0", 0, 0),
+            ("-1500m", -1, -1500),
+        ] {
+            assert_eq!((whole(text), thousandths(text)), (Some(value), Some(milli)), "{text}");
+        }
+        assert_eq!(whole("much"), None);
     }
 }

@@ -132,6 +132,12 @@ impl<T: Table> Recorder<T> {
         self.record(metric, attributes, Number::Int(i64::try_from(value).unwrap_or(i64::MAX)));
     }
 
+    /// Records an integer that may be negative, or nothing when the metric is off.
+    pub fn signed<const N: usize>(&mut self, metric: T, attributes: [KeyValue; N], value: i64) {
+        debug_assert_eq!(T::INFOS[metric.index()].value, ValueType::Int);
+        self.record(metric, attributes, Number::Int(value));
+    }
+
     /// Records a floating-point number, or nothing when the metric is off.
     pub fn double<const N: usize>(&mut self, metric: T, attributes: [KeyValue; N], value: f64) {
         debug_assert_eq!(T::INFOS[metric.index()].value, ValueType::Double);

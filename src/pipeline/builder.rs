@@ -10,7 +10,7 @@ use super::plan::{self, Plan};
 use super::relay::Relay;
 use super::{Consumer, Limits, Output, Outputs, Signal, Stop, StopSource, channel};
 use crate::component::{
-    BuildError, ConnectorOutputs, Context, Extension, Host, NoHost, Processor, RunError, Storage,
+    BuildError, ConnectorOutputs, Context, Election, Extension, Host, NoHost, Processor, RunError, Storage,
 };
 use crate::config::{Component, ComponentId, Loaded, Pipeline};
 use crate::exporters::sending;
@@ -28,13 +28,18 @@ pub(super) struct Builder<'a> {
 }
 
 /// What components get from the extensions.
+#[derive(Default)]
 struct AgentHost {
     storages: BTreeMap<ComponentId, Arc<dyn Storage>>,
+    elections: BTreeMap<ComponentId, Arc<dyn Election>>,
 }
 
 impl Host for AgentHost {
     fn storage(&self, id: &ComponentId) -> Option<Arc<dyn Storage>> {
         self.storages.get(id).cloned()
+    }
+    fn election(&self, id: &ComponentId) -> Option<Arc<dyn Election>> {
+        self.elections.get(id).cloned()
     }
 }
 
@@ -71,11 +76,13 @@ impl<'a> Builder<'a> {
         }
         let running: BTreeMap<&str, _> =
             self.graph.extensions.iter().map(|(name, running)| (name.as_str(), running)).collect();
-        let storages = self.config.enabled_extensions.iter().filter_map(|id| {
-            let running = running.get(plan::extension(id).as_str())?;
-            Some((id.clone(), running.storage()?))
-        });
-        self.host = Arc::new(AgentHost { storages: storages.collect() });
+        let mut host = AgentHost::default();
+        for id in &self.config.enabled_extensions {
+            let Some(running) = running.get(plan::extension(id).as_str()) else { continue };
+            host.storages.extend(running.storage().map(|storage| (id.clone(), storage)));
+            host.elections.extend(running.election().map(|election| (id.clone(), election)));
+        }
+        self.host = Arc::new(host);
         Ok(())
     }
 

@@ -5,6 +5,12 @@ pub mod filelog;
 pub mod hostmetrics;
 pub mod httpcheck;
 pub mod journald;
+pub mod k8s_apiserver_health;
+pub mod k8s_cluster;
+pub mod k8s_customresource;
+pub mod k8s_events;
+pub mod k8s_objects;
+pub mod kube_changes;
 pub mod kubeletstats;
 pub mod otlp;
 pub mod prometheus;
@@ -25,6 +31,11 @@ pub static TYPES: &[&ReceiverType] = &[
     &hostmetrics::TYPE,
     &httpcheck::TYPE,
     &journald::TYPE,
+    &k8s_apiserver_health::TYPE,
+    &k8s_cluster::TYPE,
+    &k8s_customresource::TYPE,
+    &k8s_events::TYPE,
+    &k8s_objects::TYPE,
     &kubeletstats::TYPE,
     &otlp::TYPE,
     &prometheus::TYPE,

@@ -130,7 +130,7 @@ impl<S: Source> Receiver for Scraping<S> {
 }
 
 /// The first tick after `now`: ticks that passed during a long scrape are dropped.
-fn next_tick(last: Instant, interval: Duration, now: Instant) -> Instant {
+pub fn next_tick(last: Instant, interval: Duration, now: Instant) -> Instant {
     let late = now.saturating_duration_since(last).as_nanos() / interval.as_nanos().max(1);
     let ticks = u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1);
     last + interval.saturating_mul(ticks)

@@ -26,6 +26,11 @@ impl Agent {
 
     /// [`Agent::start`] with further `--config` arguments.
     pub fn start_with(dir: &Path, config: &str, more: &[&str]) -> Self {
+        Self::start_in(dir, config, more, &[])
+    }
+
+    /// [`Agent::start_with`] and these variables in the environment.
+    pub fn start_in(dir: &Path, config: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let health = free_port();
         let listed =
             if config.contains("extensions: [") { "" } else { "service: { extensions: [health_check] }" };
@@ -40,6 +45,7 @@ impl Agent {
             .arg(&file)
             .args(["--config", &format!("yaml:{own}")])
             .args(more.iter().flat_map(|argument| ["--config", argument]))
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap())
             .spawn()

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ struct State {
     sockets: Vec<TcpStream>,
     /// Watches that began before this one are to end.
     cut: u64,
+    /// Whether versions are spelled as plain numbers.
+    plain: bool,
     closed: bool,
 }
 
@@ -72,6 +75,8 @@ pub enum Verb {
     List,
     Watch,
     Get,
+    Create,
+    Replace,
 }
 
 /// What goes wrong with one request.
@@ -97,6 +102,7 @@ pub enum Fault {
 struct Request {
     seen: Seen,
     token: String,
+    body: Vec<u8>,
 }
 
 impl FakeKube {
@@ -124,6 +130,7 @@ impl FakeKube {
                 seen: Vec::new(),
                 sockets: Vec::new(),
                 cut: 0,
+                plain: false,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -171,6 +178,23 @@ impl FakeKube {
         ClientTls { ca_pem: Some(Secret::new(self.ca_pem())), ..ClientTls::default() }
     }
 
+    /// Writes a kubeconfig for this server; its path.
+    pub fn kubeconfig(&self, dir: &Path) -> String {
+        let ca = dir.join("ca.pem");
+        std::fs::write(&ca, self.ca_pem()).unwrap();
+        let path = dir.join("kubeconfig");
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: '{}', certificate-authority: '{}'}}}}]\n\
+             users: [{{name: u, user: {{token: {}}}}}]\n",
+            self.url(),
+            ca.display(),
+            self.world.lock().token
+        );
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     pub fn set_token(&self, token: &str) {
         token.clone_into(&mut self.world.lock().token);
     }
@@ -185,6 +209,11 @@ impl FakeKube {
         ca_pem
     }
 
+    /// Spells versions as real servers do.
+    pub fn plain_versions(&self) {
+        self.world.lock().plain = true;
+    }
+
     pub fn cache_ignores_limit(&self) {
         self.world.lock().cache_ignores_limit = true;
     }
@@ -194,7 +223,7 @@ impl FakeKube {
         let mut state = self.world.lock();
         state.version += 1;
         let version = state.version;
-        object["metadata"]["resourceVersion"] = json!(spell(version));
+        object["metadata"]["resourceVersion"] = json!(state.spell(version));
         let objects = state.objects.entry(path.to_owned()).or_default();
         let known = objects.insert(key(&object), object.clone()).is_some();
         let kind = if known { "MODIFIED" } else { "ADDED" };
@@ -211,7 +240,7 @@ impl FakeKube {
         let Some(mut object) = state.objects.get_mut(path).and_then(|objects| objects.remove(&key)) else {
             return;
         };
-        object["metadata"]["resourceVersion"] = json!(spell(version));
+        object["metadata"]["resourceVersion"] = json!(state.spell(version));
         state.log.push(Event { version, path: path.to_owned(), kind: "DELETED", object });
         drop(state);
         self.world.changed.notify_all();
@@ -262,11 +291,12 @@ impl FakeKube {
         state.version += 1;
         let version = state.version;
         let object = json!({"kind": "Pod", "apiVersion": "v1", "spec": {"containers": null},
-            "metadata": {"resourceVersion": spell(version)}});
+            "metadata": {"resourceVersion": state.spell(version)}});
         state.log.push(Event { version, path: path.to_owned(), kind: "BOOKMARK", object });
+        let spelled = state.spell(version);
         drop(state);
         self.world.changed.notify_all();
-        spell(version)
+        spelled
     }
 
     /// Puts a raw event into the history, as it would come in a watch.
@@ -274,7 +304,7 @@ impl FakeKube {
         let mut state = self.world.lock();
         state.version += 1;
         let version = state.version;
-        object["metadata"]["resourceVersion"] = json!(spell(version));
+        object["metadata"]["resourceVersion"] = json!(state.spell(version));
         state.log.push(Event { version, path: path.to_owned(), kind, object });
         drop(state);
         self.world.changed.notify_all();
@@ -327,19 +357,19 @@ impl State {
         }
     }
 
+    /// Versions are opaque: spelled so that nobody can do sums with them.
+    fn spell(&self, version: u64) -> String {
+        if self.plain { version.to_string() } else { format!("v{version}x") }
+    }
+
     fn take_fault(&mut self, verb: Verb) -> Option<Fault> {
         let place = self.faults.iter().position(|(wanted, _)| *wanted == verb)?;
         self.faults.remove(place).map(|(_, fault)| fault)
     }
 }
 
-/// Versions are opaque: spelled so that nobody can do sums with them.
-fn spell(version: u64) -> String {
-    format!("v{version}x")
-}
-
 fn unspell(version: &str) -> Option<u64> {
-    version.strip_prefix('v')?.strip_suffix('x')?.parse().ok()
+    version.trim_start_matches('v').trim_end_matches('x').parse().ok()
 }
 
 fn key(object: &Value) -> (String, String) {
@@ -370,6 +400,7 @@ fn read_request(stream: &mut BufReader<Tls>) -> io::Result<Option<Request>> {
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);
     }
+    let method = line.split(' ').next().unwrap_or_default().to_owned();
     let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let query: BTreeMap<String, String> = query
@@ -377,7 +408,7 @@ fn read_request(stream: &mut BufReader<Tls>) -> io::Result<Option<Request>> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (name.to_owned(), decode(value)))
         .collect();
-    let (mut token, mut accept) = (String::new(), String::new());
+    let (mut token, mut accept, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut header = String::new();
         stream.read_line(&mut header)?;
@@ -385,19 +416,26 @@ fn read_request(stream: &mut BufReader<Tls>) -> io::Result<Option<Request>> {
         match name.to_ascii_lowercase().as_str() {
             "authorization" => value.trim().trim_start_matches("Bearer ").clone_into(&mut token),
             "accept" => value.trim().clone_into(&mut accept),
+            "content-length" => length = value.trim().parse().unwrap(),
             _ => {}
         }
     }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
     let last = path.rsplit('/').next().unwrap_or_default();
     let collection = last.ends_with('s') && !path.starts_with("/stats") && path != "/pods";
-    let verb = if query.contains_key("watch") {
+    let verb = if method == "POST" {
+        Verb::Create
+    } else if method == "PUT" {
+        Verb::Replace
+    } else if query.contains_key("watch") {
         Verb::Watch
     } else if collection {
         Verb::List
     } else {
         Verb::Get
     };
-    Ok(Some(Request { seen: Seen { verb, path: path.to_owned(), query, accept }, token }))
+    Ok(Some(Request { seen: Seen { verb, path: path.to_owned(), query, accept }, token, body }))
 }
 
 fn decode(text: &str) -> String {
@@ -465,6 +503,10 @@ fn answer(world: &World, stream: &mut Tls, request: &Request) -> io::Result<()> 
             }
         }
         Verb::Watch => watch(world, stream, seen, fault),
+        Verb::Create | Verb::Replace => {
+            let (status, body) = write(world, seen, &request.body);
+            respond(stream, status, "", &body)
+        }
         Verb::Get => {
             let state = world.lock();
             let object = state.objects.iter().find_map(|(collection, objects)| {
@@ -479,6 +521,39 @@ fn answer(world: &World, stream: &mut Tls, request: &Request) -> io::Result<()> 
             }
         }
     }
+}
+
+/// Creates or replaces an object. A version that is not the present one is a conflict.
+fn write(world: &World, seen: &Seen, body: &[u8]) -> (u16, Vec<u8>) {
+    let conflict = |message: &str| {
+        let status = json!({"kind": "Status", "message": message, "reason": "Conflict", "code": 409});
+        (409, status.to_string().into_bytes())
+    };
+    let mut object: Value = serde_json::from_slice(body).unwrap();
+    let parent = if seen.verb == Verb::Create { &*seen.path } else { seen.path.rsplit_once('/').unwrap().0 };
+    let (path, _) = collection(parent);
+    let mut state = world.lock();
+    let known = state.objects.get(&path).and_then(|objects| objects.get(&key(&object))).cloned();
+    let kind = match (seen.verb, &known) {
+        (Verb::Create, Some(_)) => return conflict("it already exists"),
+        (Verb::Create, None) => "ADDED",
+        (_, None) => return (404, br#"{"kind":"Status","message":"not found","code":404}"#.to_vec()),
+        (_, Some(known)) => {
+            let sent = &object["metadata"]["resourceVersion"];
+            if !sent.is_null() && *sent != known["metadata"]["resourceVersion"] {
+                return conflict("the object has been modified");
+            }
+            "MODIFIED"
+        }
+    };
+    state.version += 1;
+    let version = state.version;
+    object["metadata"]["resourceVersion"] = json!(state.spell(version));
+    state.objects.entry(path.clone()).or_default().insert(key(&object), object.clone());
+    state.log.push(Event { version, path, kind, object: object.clone() });
+    drop(state);
+    world.changed.notify_all();
+    (if kind == "ADDED" { 201 } else { 200 }, object.to_string().into_bytes())
 }
 
 fn object_path(collection: &str, namespace: &str, name: &str) -> String {
@@ -545,9 +620,9 @@ fn list(state: &State, seen: &Seen) -> (u16, Vec<u8>) {
         .filter(|object| selected(seen, namespace.as_deref(), object))
         .collect();
     let items: Vec<&Value> = all.iter().skip(skip).take(limit).copied().collect();
-    let mut meta = json!({"resourceVersion": spell(version)});
+    let mut meta = json!({"resourceVersion": state.spell(version)});
     if skip.saturating_add(limit) < all.len() {
-        meta["continue"] = json!(format!("{}/{}", spell(version), skip + limit));
+        meta["continue"] = json!(format!("{}/{}", state.spell(version), skip + limit));
     }
     (
         200,

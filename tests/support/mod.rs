@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod certs;
+pub mod collect;
 pub mod data;
 pub mod kube;
 pub mod sink;

@@ -7,7 +7,7 @@ use crate::kube::{Interned, Pairs, Pool, Text, nullable};
 /// The metadata of any object, borrowed from its JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Meta<'a> {
+pub struct Meta<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
     #[serde(borrow)]
@@ -26,7 +26,7 @@ pub(super) struct Meta<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct OwnerReference<'a> {
+pub struct OwnerReference<'a> {
     #[serde(borrow)]
     kind: Text<'a>,
     #[serde(borrow)]

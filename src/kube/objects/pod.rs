@@ -4,7 +4,9 @@ use serde::Deserialize;
 
 use super::meta::{Meta, seconds};
 use super::port::RawPort;
-use super::{Owner, PodNetwork};
+use super::resources::RawResources;
+use super::state::RawStates;
+use super::{ContainerState, Owner, PodNetwork, PodState};
 use crate::kube::keys::Kept;
 use crate::kube::{Interned, Keys, Object, Parsed, Pool, Text, nullable};
 
@@ -30,6 +32,8 @@ pub struct Pod {
     pub containers: Box<[Container]>,
     /// How to reach what runs in it, where that is wanted.
     pub network: Option<Box<PodNetwork>>,
+    /// When it is wanted.
+    pub state: Option<Box<PodState>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -41,6 +45,8 @@ pub struct Container {
     pub image_id: Interned,
     /// The present run and, where the runtime still knows it, the one before.
     pub runs: Box<[Run]>,
+    /// When it is wanted.
+    pub state: Option<Box<ContainerState>>,
 }
 
 /// One run of a container.
@@ -59,6 +65,8 @@ pub struct PodNeeds {
     pub annotations: Keys,
     pub containers: bool,
     pub network: bool,
+    /// The state of the pod and its containers.
+    pub state: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -88,7 +96,7 @@ pub(super) struct RawSpec<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct RawContainer<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
@@ -96,11 +104,19 @@ pub(super) struct RawContainer<'a> {
     pub image: Text<'a>,
     #[serde(borrow, deserialize_with = "nullable")]
     pub ports: Vec<RawPort<'a>>,
+    #[serde(borrow)]
+    restart_policy: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    resources: RawResources<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct RawStatus<'a> {
+    #[serde(borrow)]
+    reason: Text<'a>,
+    #[serde(borrow)]
+    qos_class: Text<'a>,
     #[serde(rename = "podIP", borrow)]
     pod_ip: Text<'a>,
     #[serde(rename = "hostIP", borrow)]
@@ -128,8 +144,14 @@ pub(super) struct RawContainerStatus<'a> {
     image_id: Text<'a>,
     #[serde(deserialize_with = "nullable")]
     restart_count: u32,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub last_state: RawStates<'a>,
     #[serde(borrow)]
-    last_state: RawState<'a>,
+    pub image: Text<'a>,
+    #[serde(deserialize_with = "nullable")]
+    pub ready: bool,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub state: RawStates<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -141,20 +163,6 @@ pub(super) struct RawCondition<'a> {
     pub status: Text<'a>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawState<'a> {
-    #[serde(borrow, deserialize_with = "nullable")]
-    terminated: RawTerminated<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawTerminated<'a> {
-    #[serde(rename = "containerID", borrow)]
-    container_id: Text<'a>,
-}
-
 impl Object for Pod {
     type Needs = PodNeeds;
 
@@ -164,7 +172,18 @@ impl Object for Pod {
         let Raw { metadata: meta, spec, status } = raw;
         let namespace = pool.intern(&meta.namespace);
         let name = Interned::from(&*meta.name);
-        let containers = if needs.containers { containers(&spec, &status, pool) } else { Box::default() };
+        let containers = if needs.containers || needs.state {
+            containers(&spec, &status, needs.state, pool)
+        } else {
+            Box::default()
+        };
+        let state = needs.state.then(|| {
+            Box::new(PodState {
+                phase: pool.intern(&status.phase),
+                reason: pool.intern(&status.reason),
+                qos_class: pool.intern(&status.qos_class),
+            })
+        });
         let object = Self {
             namespace: namespace.clone(),
             name: name.clone(),
@@ -180,30 +199,42 @@ impl Object for Pod {
             owners: meta.owners(pool),
             containers,
             network,
+            state,
         };
         Ok(Parsed { namespace, name, object })
     }
 
     fn widen(needs: &mut PodNeeds, more: &PodNeeds) -> bool {
-        let flags = (more.containers && !needs.containers) || (more.network && !needs.network);
+        let flags = (more.containers && !needs.containers)
+            || (more.network && !needs.network)
+            || (more.state && !needs.state);
         needs.containers |= more.containers;
         needs.network |= more.network;
+        needs.state |= more.state;
         needs.labels.widen(&more.labels) | needs.annotations.widen(&more.annotations) | flags
     }
 }
 
-fn containers(spec: &RawSpec<'_>, status: &RawStatus<'_>, pool: &mut Pool) -> Box<[Container]> {
+fn containers(
+    spec: &RawSpec<'_>,
+    status: &RawStatus<'_>,
+    with_state: bool,
+    pool: &mut Pool,
+) -> Box<[Container]> {
     let statuses = || status.container_statuses.iter().chain(&status.init_container_statuses);
-    spec.containers
-        .iter()
-        .chain(&spec.init_containers)
-        .map(|container| {
+    let main = spec.containers.iter().map(|container| (container, false));
+    let init =
+        spec.init_containers.iter().map(|container| (container, &*container.restart_policy != "Always"));
+    main.chain(init)
+        .map(|(container, is_init)| {
             let status = statuses().find(|status| *status.name == *container.name);
             Container {
                 name: pool.intern(&container.name),
                 image: pool.intern(&container.image),
                 image_id: pool.intern(status.map_or("", |status| &status.image_id)),
                 runs: status.map(runs).unwrap_or_default(),
+                state: with_state
+                    .then(|| Box::new(ContainerState::new(is_init, &container.resources, status, pool))),
             }
         })
         .collect()
@@ -219,7 +250,8 @@ fn runs(status: &RawContainerStatus<'_>) -> Box<[Run]> {
     };
     add(&status.container_id, status.restart_count);
     if let Some(before) = status.restart_count.checked_sub(1) {
-        add(&status.last_state.terminated.container_id, before);
+        let last = status.last_state.terminated.as_ref();
+        add(last.map_or("", |last| &last.container_id), before);
     }
     runs.into_boxed_slice()
 }

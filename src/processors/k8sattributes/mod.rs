@@ -8,7 +8,6 @@ mod association;
 mod config;
 mod enrich;
 mod fields;
-mod image;
 mod index;
 mod labels;
 mod metadata;

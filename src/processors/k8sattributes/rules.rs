@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::config::{K8sAttributesConfig, Origin};
 use super::fields::{Field, Fields};
-use super::image::Image;
 use super::labels::ObjectRules;
+use crate::kube::image::Image;
 use crate::kube::kept_value;
 use crate::kube::objects::{Container, Entity, EntityNeeds, Owner, Pod, PodNeeds, STATIC_POD_UID};
 use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
@@ -144,7 +144,7 @@ impl Rules {
             labels.add(VERSION_LABEL);
         }
         let containers = container_ids || self.fields.has_any(CONTAINER_FIELDS);
-        PodNeeds { labels, annotations, containers, network: false }
+        PodNeeds { labels, annotations, containers, network: false, state: false }
     }
 
     /// What must be kept of each object of that kind.

@@ -47,6 +47,7 @@ impl Stores {
                 annotations: metadata.annotations,
                 containers: false,
                 network: true,
+                state: false,
             };
             stores.pods = follower.follow("pod", core("pods"), &pods)?;
         }
