@@ -118,6 +118,30 @@ fn a_good_file_validates_in_silence() {
 }
 
 #[test]
+fn the_stock_configurations_are_valid_unmodified() {
+    for file in ["daemonset", "deployment"] {
+        let path = format!("{}/tests/fixtures/stock-configs/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let environment = [
+            ("KM_COLLECTOR_ENDPOINT", "https://collector.example:4318"),
+            ("KM_API_KEY", "hush-hush"),
+            ("KM_CLUSTER_NAME", "lab"),
+            ("KM_AGENT_VERSION", "1"),
+            ("KM_NODE_NAME", "node-a"),
+        ];
+        let run = run(&["validate", "--config", &path], &environment);
+        println!("{file}: {}", run.err);
+        assert_eq!((run.code, run.out.as_str()), (0, ""), "{file}: {}", run.err);
+        // They define components that no pipeline names, and that is all there is to say.
+        for line in run.err.lines() {
+            assert!(
+                line.starts_with("warning: ") && line.ends_with("is in no pipeline and stays unused"),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
 fn secrets_appear_in_no_output() {
     let text = GOOD.replace("endpoint:", "headers: { Authorization: \"${env:KM_API_KEY}\" }, endpoint:");
     let dir = tempfile::tempdir().unwrap();

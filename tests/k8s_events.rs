@@ -24,7 +24,8 @@ use crate::support::kube::{FakeKube, PODS, Verb, eventually};
 const EVENTS: &str = "/api/v1/events";
 const WIDGETS: &str = "/apis/example.com/v1/widgets";
 
-fn event(n: usize) -> Value {
+/// A fresh event about a pod with a message of that number.
+pub fn event(n: usize) -> Value {
     let now = seconds_now();
     json!({
         "metadata": {"name": format!("event-{n}"), "namespace": "shop", "uid": format!("uid-{n}"), "creationTimestamp": now},

@@ -26,3 +26,4 @@ mod reload;
 mod rotation;
 mod stock_chains;
 mod stock_daemonset;
+mod stock_deployment;

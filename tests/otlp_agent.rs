@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::support::data::{logs, metrics, numbers, traces};
 use crate::support::sink::{Reply, TestSink};
 
 /// Posts a request on a connection of its own; true when it was accepted.
-fn post(port: u16, path: &str, data: &Data) -> bool {
+pub fn post(port: u16, path: &str, data: &Data) -> bool {
     let mut body = Vec::new();
     data.encode(&mut body);
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
@@ -98,6 +99,27 @@ service:
     assert_eq!(segments.count(), 0, "what is delivered is removed");
 }
 
+/// An agent that sends what it takes at the returned port over HTTP to `grpc` over gRPC.
+pub fn grpc_relay(dir: &Path, grpc: u16) -> (Agent, u16) {
+    let http = free_port();
+    let config = format!(
+        "\
+receivers:
+  otlp: {{ protocols: {{ http: {{ endpoint: '127.0.0.1:{http}' }} }} }}
+exporters:
+  otlp: {{ endpoint: '127.0.0.1:{grpc}', tls: {{ insecure: true }} }}
+service:
+  pipelines:
+    logs: {{ receivers: [otlp], exporters: [otlp] }}
+    metrics: {{ receivers: [otlp], exporters: [otlp] }}
+    traces: {{ receivers: [otlp], exporters: [otlp] }}
+"
+    );
+    let mut relay = Agent::start(dir, &config);
+    relay.wait_ready();
+    (relay, http)
+}
+
 #[test]
 fn the_stock_gateway_forwards_all_signals_over_both_protocols() {
     let dir = tempfile::tempdir().unwrap();
@@ -134,22 +156,7 @@ fn the_stock_gateway_forwards_all_signals_over_both_protocols() {
     }
     // The same over gRPC, through the exporter of a second agent.
     let relay_dir = tempfile::tempdir().unwrap();
-    let relay_http = free_port();
-    let relay = format!(
-        "\
-receivers:
-  otlp: {{ protocols: {{ http: {{ endpoint: '127.0.0.1:{relay_http}' }} }} }}
-exporters:
-  otlp: {{ endpoint: '127.0.0.1:{grpc}', tls: {{ insecure: true }} }}
-service:
-  pipelines:
-    logs: {{ receivers: [otlp], exporters: [otlp] }}
-    metrics: {{ receivers: [otlp], exporters: [otlp] }}
-    traces: {{ receivers: [otlp], exporters: [otlp] }}
-"
-    );
-    let mut relay = Agent::start(relay_dir.path(), &relay);
-    relay.wait_ready();
+    let (relay, relay_http) = grpc_relay(relay_dir.path(), grpc);
     for (path, data) in
         [("/v1/logs", logs(101..151)), ("/v1/metrics", metrics(101..141)), ("/v1/traces", traces(101..131))]
     {

@@ -8,17 +8,17 @@ use crate::support::agent::{Agent, free_port};
 use crate::support::sink::TestSink;
 
 /// Items that a script sends of each signal over each protocol.
-const ITEMS: usize = 20;
+pub const ITEMS: usize = 20;
 
 /// Runs a script of `tests/clients` against an agent, and counts what comes out.
-fn run(what: &str, available: &mut Command, script: impl Fn(u16, u16) -> Command) {
-    if !available.output().is_ok_and(|output| output.status.success()) {
+fn run(what: &str, script: impl Fn(u16, u16) -> Option<Command>) {
+    let (http, grpc) = (free_port(), free_port());
+    let Some(mut script) = script(http, grpc) else {
         println!("skipped: {what} is not installed, tests/clients/README.md says how");
         return;
-    }
+    };
     let dir = tempfile::tempdir().unwrap();
     let sink = TestSink::new();
-    let (http, grpc) = (free_port(), free_port());
     let config = format!(
         "\
 receivers:
@@ -40,7 +40,7 @@ service:
     );
     let mut agent = Agent::start(dir.path(), &config);
     agent.wait_ready();
-    let output = script(http, grpc).output().unwrap();
+    let output = script.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what}: {text}");
     assert!(agent.terminate().0.success());
@@ -60,38 +60,40 @@ fn interpreter(variable: &str, default: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// The Python SDK as a client that sends to these ports, where it is installed.
+pub fn python(http: u16, grpc: u16) -> Option<Command> {
+    let python = interpreter("KMAGENT_TEST_PYTHON", "python3");
+    let check = "import opentelemetry.exporter.otlp.proto.grpc, opentelemetry.exporter.otlp.proto.http";
+    succeeds(Command::new(&python).args(["-c", check])).then(|| {
+        let mut command = Command::new(&python);
+        command.arg(clients() + "/python/send.py").args([http, grpc].map(|port| port.to_string()));
+        command.arg(ITEMS.to_string());
+        command
+    })
+}
+
+/// The JavaScript SDK, likewise.
+pub fn javascript(http: u16, grpc: u16) -> Option<Command> {
+    let (node, modules) = (interpreter("KMAGENT_TEST_NODE", "node"), interpreter("NODE_PATH", ""));
+    let check = "require('@opentelemetry/exporter-trace-otlp-grpc')";
+    succeeds(Command::new(&node).env("NODE_PATH", &modules).args(["-e", check])).then(|| {
+        let mut command = Command::new(&node);
+        command.arg(clients() + "/javascript/send.js").args([http, grpc].map(|port| port.to_string()));
+        command.arg(ITEMS.to_string()).env("NODE_PATH", &modules);
+        command
+    })
+}
+
 #[test]
 fn the_python_sdk_sends_all_signals_over_both_protocols() {
-    let python = interpreter("KMAGENT_TEST_PYTHON", "python3");
-    let mut available = Command::new(&python);
-    available.args([
-        "-c",
-        "import opentelemetry.exporter.otlp.proto.grpc, opentelemetry.exporter.otlp.proto.http",
-    ]);
-    run("the Python SDK", &mut available, |http, grpc| {
-        let mut command = Command::new(&python);
-        command.arg(clients() + "/python/send.py").args([
-            http.to_string(),
-            grpc.to_string(),
-            ITEMS.to_string(),
-        ]);
-        command
-    });
+    run("the Python SDK", python);
 }
 
 #[test]
 fn the_javascript_sdk_sends_all_signals_over_both_protocols() {
-    let node = interpreter("KMAGENT_TEST_NODE", "node");
-    let modules = interpreter("NODE_PATH", "");
-    let mut available = Command::new(&node);
-    available.env("NODE_PATH", &modules).args(["-e", "require('@opentelemetry/exporter-trace-otlp-grpc')"]);
-    run("the JavaScript SDK", &mut available, |http, grpc| {
-        let mut command = Command::new(&node);
-        command.env("NODE_PATH", &modules).arg(clients() + "/javascript/send.js").args([
-            http.to_string(),
-            grpc.to_string(),
-            ITEMS.to_string(),
-        ]);
-        command
-    });
+    run("the JavaScript SDK", javascript);
 }

@@ -57,12 +57,24 @@ impl Agent {
     /// in `file` and further `--set` arguments.
     pub fn start_as(dir: &Path, mut start: Command, file: &str, set: &[&str]) -> Self {
         let health = free_port();
+        start
+            .args(["run", "--config", file])
+            .args(["--set", &format!("extensions.health_check.endpoint=127.0.0.1:{health}")])
+            .args(set.iter().flat_map(|argument| ["--set", argument]));
+        Self::spawn(dir, start, health)
+    }
+
+    /// Starts the agent with the configuration in `file` and nothing else; its health is at the
+    /// usual port.
+    pub fn start_unmodified(dir: &Path, mut start: Command, file: &str) -> Self {
+        start.args(["run", "--config", file]);
+        Self::spawn(dir, start, 13133)
+    }
+
+    fn spawn(dir: &Path, mut start: Command, health: u16) -> Self {
         let log = dir.join("agent.log");
         let started = Instant::now();
         let child = start
-            .args(["run", "--config", file])
-            .args(["--set", &format!("extensions.health_check.endpoint=127.0.0.1:{health}")])
-            .args(set.iter().flat_map(|argument| ["--set", argument]))
             .stdout(Stdio::null())
             .stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap())
             .spawn()

@@ -379,7 +379,8 @@ fn key(object: &Value) -> (String, String) {
 
 fn certificate(address: SocketAddr) -> (Arc<ServerConfig>, String) {
     let authority = Authority::new();
-    let settings = authority.identity(&[&address.ip().to_string(), "localhost"]).server();
+    let settings =
+        authority.identity(&[&address.ip().to_string(), "localhost", "kubernetes.default.svc"]).server();
     (settings.build(&[]).unwrap(), authority.pem)
 }
 

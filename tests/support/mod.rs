@@ -5,4 +5,5 @@ pub mod certs;
 pub mod collect;
 pub mod data;
 pub mod kube;
+pub mod namespace;
 pub mod sink;
