@@ -35,8 +35,10 @@ impl Engine {
             None => find_inode(&file.place, file.inode),
         };
         let file_is_closed = file.content.is_none();
-        let (restored, home) = (file.restored, file.home.clone());
-        let verified = !restored || place.as_ref().is_some_and(|place| self.verify(id, place));
+        let (home, was_at) = (file.home.clone(), file.place.clone());
+        // What is closed may be gone, and its inode another file's.
+        let trusted = !file.restored && (!file_is_closed || place.as_ref() == Some(&was_at));
+        let verified = trusted || place.as_ref().is_some_and(|place| self.verify(id, place));
         // Without a name it may have been compressed: then its text is in another file.
         let compressed = place.is_none() && file_is_closed && self.reads_gzip();
         if (!verified || compressed) && self.follow_copy(id, &home) {
@@ -66,21 +68,25 @@ impl Engine {
         }
     }
 
-    /// Whether the file at `place` is known. An inode from a checkpoint may be another file's now.
-    fn knows(&self, inode: Inode, place: &Path) -> bool {
-        self.registry.with_inode(inode).is_some_and(|id| {
-            self.registry.get(id).is_some_and(|file| !file.restored || self.verify(id, place))
-        })
+    /// The known file at `place`. Only an open file keeps its inode: that of a closed one, as after a
+    /// restart, may be another file's now.
+    fn known_at(&self, inode: Inode, place: &Path) -> Option<FileId> {
+        let id = self.registry.with_inode(inode)?;
+        let open = self.registry.get(id)?.content.is_some();
+        (open || self.verify(id, place)).then_some(id)
     }
 
-    /// Whether what is at `place` is the restored file, grown.
+    /// Whether what is at `place` is the closed file, grown.
     fn verify(&self, id: FileId, place: &Path) -> bool {
         let Some(file) = self.registry.get(id) else { return false };
         let (fingerprint, next) = (file.fingerprint, file.next);
-        Content::open(place, self.settings.compression).is_ok_and(|mut content| {
-            content.head(self.settings.fingerprint_size).is_ok_and(|head| fingerprint.is_start_of(&head))
-                && holds_at(&mut content, next)
-        })
+        // Any file begins like one that was empty: then only its place tells.
+        let tells = fingerprint.len > 0 || file.place == place;
+        tells
+            && Content::open(place, self.settings.compression).is_ok_and(|mut content| {
+                content.head(self.settings.fingerprint_size).is_ok_and(|head| fingerprint.is_start_of(&head))
+                    && holds_at(&mut content, next)
+            })
     }
 
     /// The file has no name any more. What is open is read to its end.
@@ -115,13 +121,15 @@ impl Engine {
 
     /// Starts to read generations of `path` that came and went unseen: files called like it with
     /// something added that were written to since `previous` was looked at last, and are no copies
-    /// of what is in the `current` one. Returns the newest of them.
+    /// of what is in the `current` one. What has the inode `own` is about to be read: it may have been
+    /// renamed since it was opened. Returns the newest of them.
     pub(super) fn adopt_siblings(
         &mut self,
         previous: FileId,
         path: &Path,
         matched: &HashSet<&PathBuf>,
         mut current: Option<&mut Content>,
+        own: Option<Inode>,
         now: Now,
     ) -> FileId {
         let Some(file) = self.registry.get(previous) else { return previous };
@@ -138,7 +146,8 @@ impl Engine {
             .filter(|(sibling, look)| {
                 is_later(sibling, look)
                     && look.size > 0
-                    && !self.knows(look.inode, sibling)
+                    && own != Some(look.inode)
+                    && self.known_at(look.inode, sibling).is_none()
                     && !matched.contains(sibling)
                     && !self.finder.excludes(&sibling.to_string_lossy())
             })
@@ -165,7 +174,7 @@ impl Engine {
     /// A file that was empty when the agent ended tells nothing about what it held since: copies that
     /// were made of it before it was truncated are read first.
     pub(super) fn adopt_copies(&mut self, id: FileId, path: &Path, matched: &HashSet<&PathBuf>, now: Now) {
-        let last = self.adopt_siblings(id, path, matched, None, now);
+        let last = self.adopt_siblings(id, path, matched, None, None, now);
         self.registry.set_newest(path, id);
         if last == id {
             return;
@@ -180,11 +189,24 @@ impl Engine {
 
     /// Reads a generation that came after `previous`, found under another name.
     fn adopt(&mut self, previous: FileId, sibling: PathBuf, look: Look, now: Now) -> Option<FileId> {
+        if self.known_at(look.inode, &sibling).is_some() {
+            return None;
+        }
         let file = self.registry.get(previous)?;
         let (path, home) = (file.path().to_owned(), file.home.clone());
         let opened = Content::open(&sibling, self.settings.compression)
             .and_then(|mut content| Ok((content.head(self.settings.fingerprint_size)?, content)));
-        let (head, content) = opened.map_err(|error| self.report(&sibling, &error)).ok()?;
+        let (head, content) = match opened {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.reads_gzip() => {
+                let (compressed, look) = compressed_since(&sibling)?;
+                return self.adopt(previous, compressed, look, now);
+            }
+            Err(error) => {
+                self.report(&sibling, &error);
+                return None;
+            }
+        };
         let mut arrival = Arrival { home, ..Arrival::new(path, sibling, look, head, content) };
         if is_gzip(&arrival.place)
             && let Some(known) = self.compressed_of(&mut arrival)
@@ -260,7 +282,7 @@ impl Engine {
             .map(|(id, file)| (*id, file.path().to_owned()))
             .collect();
         for (id, path) in orphans {
-            self.adopt_siblings(id, &path, matched, None, now);
+            self.adopt_siblings(id, &path, matched, None, None, now);
         }
     }
 
@@ -290,7 +312,14 @@ impl Engine {
         let mut after = id;
         if self.follow_copy(id, &home) {
             // It may have been truncated several times since it was looked at.
-            after = self.adopt_siblings(id, &path, &HashSet::new(), Some(&mut arrival.content), now);
+            after = self.adopt_siblings(
+                id,
+                &path,
+                &HashSet::new(),
+                Some(&mut arrival.content),
+                Some(look.inode),
+                now,
+            );
         } else {
             self.registry.lose_place(id);
             if let Some(file) = self.registry.get_mut(id) {
@@ -325,7 +354,7 @@ impl Engine {
             return false;
         }
         for (sibling, look) in siblings_of(home, self.reads_gzip()) {
-            let known = self.registry.with_inode(look.inode);
+            let known = self.known_at(look.inode, &sibling);
             let waiting = known
                 .is_none_or(|other| self.registry.get(other).is_some_and(|file| file.copy_of == Some(id)));
             if !waiting || (look.size < next.offset && !is_gzip(&sibling)) {
@@ -443,8 +472,24 @@ fn siblings_of(home: &Path, gzip: bool) -> Vec<(PathBuf, Look)> {
     items
         .flatten()
         .filter(|item| is_sibling(&item.path()) && item.file_type().is_ok_and(|kind| kind.is_file()))
-        .filter_map(|item| Some((item.path(), Look::at(&item.path()).ok()??)))
+        .filter_map(|item| match Look::at(&item.path()) {
+            Ok(look) => Some((item.path(), look?)),
+            Err(_) if gzip => compressed_since(&item.path()),
+            Err(_) => None,
+        })
         .collect()
+}
+
+/// What a plain generation was compressed into, after its directory was listed.
+fn compressed_since(plain: &Path) -> Option<(PathBuf, Look)> {
+    if is_gzip(plain) {
+        return None;
+    }
+    let mut compressed = plain.as_os_str().to_owned();
+    compressed.push(".gz");
+    let compressed = PathBuf::from(compressed);
+    let look = Look::at(&compressed).ok()??;
+    Some((compressed, look))
 }
 
 /// Whether a file is called like `home` with something added that does not mean compression.

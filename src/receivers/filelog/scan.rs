@@ -74,7 +74,7 @@ impl Engine {
         for (path, id) in self.registry.unseen(self.round) {
             if !matched.contains(&path) || !path.exists() {
                 self.displaced(id, now);
-                self.adopt_siblings(id, &path, &matched, None, now);
+                self.adopt_siblings(id, &path, &matched, None, None, now);
             }
         }
         if self.restored && self.round == 1 {
@@ -202,7 +202,12 @@ impl Engine {
             // A link: what happens to the file is reported for the directory it is really in.
             enter(parent);
         }
-        let mut arrival = Arrival::new(path.to_owned(), place, look, head, content);
+        // It may have been renamed since it was opened: its generations are called like its path then.
+        let home = if place.parent() == path.parent() && !path.is_symlink() { path } else { &place };
+        let mut arrival = Arrival {
+            home: home.to_owned(),
+            ..Arrival::new(path.to_owned(), place.clone(), look, head, content)
+        };
         if let Some(id) = self.recognise(&mut arrival) {
             self.resume(id, arrival, known, matched, now);
             return;
@@ -211,7 +216,7 @@ impl Engine {
         let mut after = previous;
         if let Some(previous) = previous {
             self.displaced(previous, now);
-            after = Some(self.adopt_siblings(previous, path, matched, None, now));
+            after = Some(self.adopt_siblings(previous, path, matched, None, Some(look.inode), now));
         }
         let from_end = self.settings.from_end && self.round == 1 && !self.restored;
         let copy_of = if from_end { None } else { self.original_of(&mut arrival) };
@@ -308,7 +313,9 @@ impl Engine {
     /// Whether the content goes on from what was read of the known file.
     pub(super) fn is_same(&self, id: FileId, arrival: &mut Arrival) -> bool {
         let Some(file) = self.registry.get(id) else { return false };
-        begins_like(file, arrival) && holds_at(&mut arrival.content, file.next)
+        // Any file begins like one that was empty: its inode only tells while it is open.
+        let tells = file.fingerprint.len > 0 || file.content.is_some() || file.place == arrival.place;
+        tells && begins_like(file, arrival) && holds_at(&mut arrival.content, file.next)
     }
 
     /// A known file was found at a path.

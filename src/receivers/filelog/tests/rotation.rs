@@ -252,6 +252,56 @@ fn rotation_09_inode_reuse_after_delete() {
 }
 
 #[test]
+fn rotation_09_the_inode_of_a_file_that_was_empty_is_reused_in_another_directory() {
+    for reused in ["two/0.log.20260102-000000", "two/0.log"] {
+        let mut rig = Rig::new("include: ['DIR/*/0.log']");
+        rig.write("two/0.log", lines(0..5)).write("one/0.log", "").poll().save();
+        // The agent is away. Renaming stands for a deletion and the next file that gets the inode.
+        rig.append("two/0.log", lines(5..10)).rename("two/0.log", "two/0.log.20260101-000000");
+        rig.rename("one/0.log", reused);
+        rig.write("two/0.log.20260102-000000", lines(10..20)).write("two/0.log", lines(20..30));
+        let mut got = rig.lines();
+        got.extend(rig.restart(false).poll().poll().lines());
+        got.sort_by_key(|line| line[5..].parse::<usize>().unwrap());
+        assert_eq!(got, numbered(0..30), "{reused}");
+    }
+}
+
+#[test]
+fn rotation_09_the_inode_of_an_older_generation_is_reused_by_a_new_one() {
+    let mut rig = Rig::new("");
+    rig.write("0.log", lines(0..10)).poll().rename("0.log", "0.log.20260101-000000");
+    rig.write("0.log", lines(10..20)).poll().save();
+    rig.rename("0.log.20260101-000000", "0.log.20260103-000000");
+    rig.write("0.log.20260103-000000", lines(20..30)).rename("0.log", "0.log.20260102-000000");
+    rig.write("0.log", lines(30..40)).restart(false).poll().poll();
+    assert_eq!(rig.lines(), numbered(0..40), "once each");
+}
+
+#[test]
+fn rotation_09_the_inode_of_an_older_generation_is_reused_by_the_compressed_form_of_a_known_one() {
+    let mut rig = Rig::new("compression: auto");
+    let name = |n: usize| format!("0.log.202601{n:02}-000000");
+    // As many that are done as it takes for some to be looked at after the one that is not.
+    for n in 1..9 {
+        rig.write("0.log", lines(n * 10..n * 10 + 10)).poll().rename("0.log", &name(n));
+    }
+    assert_eq!(rig.lines(), numbered(10..90));
+    rig.backend = Backend::Silent;
+    rig.write("0.log", lines(90..100)).poll().rename("0.log", &name(9));
+    rig.write("0.log", lines(100..110)).poll().save();
+    for n in 1..9 {
+        let reused = if n == 8 { format!("{}.gz", name(9)) } else { format!("elsewhere-{n}") };
+        rig.rename(&name(n), &reused);
+    }
+    rig.write(&format!("{}.gz", name(9)), gzip(&lines(90..100))).remove(&name(9));
+    rig.backend = Backend::Delivers;
+    let mut got = rig.restart(false).poll().poll().lines();
+    got.sort_by_key(|line| line[5..].parse::<usize>().unwrap());
+    assert_eq!(got, numbered(90..110));
+}
+
+#[test]
 fn rotation_10_the_first_kilobyte_is_the_same() {
     let banner = "=".repeat(2000);
     let mut rig = Rig::new("");
