@@ -146,6 +146,7 @@ fn a_leader_that_loses_its_lease_stops_at_once() {
     lease["spec"]["leaseDurationSeconds"] = json!(60);
     server.put(LEASES, lease);
     wait_for("it to stop", || replica.agent.log().contains("is lost to \\\"somebody-else\\\""));
+    std::thread::sleep(Duration::from_secs(1)); // as long as a receiver may take to stop
     put_event(&server, 0);
     let watches = server.count(Verb::Watch);
     std::thread::sleep(Duration::from_millis(500)); // nothing may happen
