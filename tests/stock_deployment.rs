@@ -183,7 +183,9 @@ fn from_applications(sink: &TestSink) -> Counts {
             Data::Metrics(all) => {
                 for resource in &all {
                     for scope in &resource.scope_metrics {
-                        for point in scope.metrics.iter().flat_map(|metric| number_points(metric.data.as_ref())) {
+                        for point in
+                            scope.metrics.iter().flat_map(|metric| number_points(metric.data.as_ref()))
+                        {
                             count(signal, &resource.resource, &scope.scope, point);
                         }
                     }
