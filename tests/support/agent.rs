@@ -32,10 +32,11 @@ impl Agent {
     /// [`Agent::start_with`] and these variables in the environment.
     pub fn start_in(dir: &Path, config: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let health = free_port();
-        let listed =
-            if config.contains("extensions: [") { "" } else { "service: { extensions: [health_check] }" };
+        let listed = if config.contains("extensions: [") { "" } else { ", extensions: [health_check]" };
+        // Agents of other tests would want the same port for their own metrics.
+        let service = format!("service: {{ telemetry: {{ metrics: {{ level: none }} }}{listed} }}");
         let own =
-            format!("extensions: {{ health_check: {{ endpoint: \"127.0.0.1:{health}\" }} }}\n{listed}\n");
+            format!("extensions: {{ health_check: {{ endpoint: \"127.0.0.1:{health}\" }} }}\n{service}\n");
         let log = dir.join("agent.log");
         let file = dir.join("agent.yaml");
         std::fs::write(&file, config).unwrap();
