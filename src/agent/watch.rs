@@ -27,7 +27,7 @@ pub fn start(
     let watcher = Watcher::new(files);
     std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || {
         loop {
-            watcher.wait(interval);
+            // The first look is for what changed between the loading and the watching.
             let now = look();
             if now != seen {
                 seen = now;
@@ -35,6 +35,7 @@ pub fn start(
                     return;
                 }
             }
+            watcher.wait(interval);
         }
     })?;
     Ok(())
