@@ -2,7 +2,7 @@
 //! and `/proc` for whose they are. It knows the agent's own network namespace, and of connections that
 //! come and go between two looks it knows nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -64,8 +64,9 @@ const REQUEST_DUMP: u16 = 0x301;
 const HEADER: usize = 16;
 const TCP: u8 = 6;
 const ESTABLISHED: u8 = 1;
-/// Established and what comes after, but for `TIME_WAIT`.
-const STATES: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
+const LISTEN: u8 = 10;
+/// Established and what comes after, but for `TIME_WAIT`; and who listens.
+const STATES: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << LISTEN | 1 << 11;
 const INET_DIAG_INFO: u16 = 2;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Sockets that are remembered.
@@ -100,12 +101,15 @@ impl SocketDiag {
         for family in [2, 10] {
             self.list(family, &mut entries)?;
         }
+        let (listeners, entries): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|entry| entry.state == LISTEN);
+        let listening: HashSet<u16> = listeners.iter().map(|entry| entry.local.1).collect();
         if entries.iter().any(|entry| !self.processes.contains_key(&entry.inode)) {
             self.processes = processes();
         }
         let look = self.sequence;
         for entry in entries {
-            let (key, stats) = self.observe(&entry, look);
+            let (key, stats) = self.observe(&entry, &listening, look);
             each(key, stats);
         }
         let mut closed = Vec::new();
@@ -123,8 +127,8 @@ impl SocketDiag {
         Ok(())
     }
 
-    fn observe(&mut self, entry: &Entry, look: u32) -> (FlowKey, TcpStats) {
-        let role = role(entry.local.1, entry.remote.1, self.ephemeral_from);
+    fn observe(&mut self, entry: &Entry, listening: &HashSet<u16>, look: u32) -> (FlowKey, TcpStats) {
+        let role = role(entry.local, entry.remote, listening, self.ephemeral_from);
         let mut stats = TcpStats::default();
         if entry.state == ESTABLISHED {
             stats.active = 1;
@@ -207,11 +211,19 @@ impl SocketDiag {
     }
 }
 
-fn role(local: u16, remote: u16, ephemeral_from: u16) -> Role {
-    let is_client = match (local >= ephemeral_from, remote >= ephemeral_from) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => local > remote,
+/// Who has opened the connection: whoever listens has not, and clients take ephemeral ports.
+fn role(local: (IpAddr, u16), remote: (IpAddr, u16), listening: &HashSet<u16>, ephemeral_from: u16) -> Role {
+    let is_here = remote.0 == local.0 || remote.0.is_loopback();
+    let is_client = if listening.contains(&local.1) {
+        false
+    } else if is_here && listening.contains(&remote.1) {
+        true
+    } else {
+        match (local.1 >= ephemeral_from, remote.1 >= ephemeral_from) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => local.1 > remote.1,
+        }
     };
     if is_client { Role::Client } else { Role::Server }
 }
