@@ -15,39 +15,15 @@ use super::signals::Signal;
 /// A mounted ConfigMap changes in several steps, an editor saves in several: this long after the last.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Watches `files` and looks every `interval` besides. `look` returns a digest of what the
-/// configuration says now; when it is not `seen` any more, a [`Signal::Reload`] is sent.
-pub fn start(
-    files: &[PathBuf],
-    interval: Duration,
-    mut seen: u64,
-    mut look: impl FnMut() -> u64 + Send + 'static,
-    signals: Sender<Signal>,
-) -> std::io::Result<()> {
-    let watcher = Watcher::new(files);
-    std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || {
-        loop {
-            // The first look is for what changed between the loading and the watching.
-            let now = look();
-            if now != seen {
-                seen = now;
-                if signals.send(Signal::Reload).is_err() {
-                    return;
-                }
-            }
-            watcher.wait(interval);
-        }
-    })?;
-    Ok(())
-}
-
-struct Watcher {
+/// Watches the directories of the configuration's files.
+pub struct Watcher {
     /// None where the kernel has no watch left: then only the interval counts.
     inotify: Option<OwnedFd>,
 }
 
 impl Watcher {
-    fn new(files: &[PathBuf]) -> Self {
+    /// Watches `files` from now on: made before they are read, it misses nothing.
+    pub fn new(files: &[PathBuf]) -> Self {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok();
         if let Some(fd) = &inotify {
             let directories: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
@@ -65,6 +41,30 @@ impl Watcher {
             }
         }
         Self { inotify }
+    }
+
+    /// Looks when something has happened, and every `interval` besides. `look` returns a digest of what
+    /// the configuration says now; when it is not `seen` any more, a [`Signal::Reload`] is sent.
+    pub fn start(
+        self,
+        interval: Duration,
+        mut seen: u64,
+        mut look: impl FnMut() -> u64 + Send + 'static,
+        signals: Sender<Signal>,
+    ) -> std::io::Result<()> {
+        std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || {
+            loop {
+                self.wait(interval);
+                let now = look();
+                if now != seen {
+                    seen = now;
+                    if signals.send(Signal::Reload).is_err() {
+                        return;
+                    }
+                }
+            }
+        })?;
+        Ok(())
     }
 
     /// Waits until something has happened and has come to rest, or `interval` has passed.
@@ -111,7 +111,8 @@ mod tests {
             std::fs::read(&path).map_or(0, |text| xxhash_rust::xxh3::xxh3_64(&text))
         };
         let seen = xxhash_rust::xxh3::xxh3_64(b"one");
-        start(std::slice::from_ref(&file), Duration::from_secs(3600), seen, look, signals).unwrap();
+        let watcher = Watcher::new(std::slice::from_ref(&file));
+        watcher.start(Duration::from_secs(3600), seen, look, signals).unwrap();
         let replace = |text: &str| {
             let other = dir.path().join("other");
             std::fs::write(&other, text).unwrap();

@@ -9,7 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::sources::{self, LoadError};
 use super::{EXIT_CONFIG, Sources};
 use crate::agent::logging::{self, Encoding};
-use crate::agent::{Agent, Configurations, Environment, signals, watch};
+use crate::agent::watch::Watcher;
+use crate::agent::{Agent, Configurations, Environment, signals};
 use crate::config::{Loaded, LogEncoding, LogLevel, Source, TelemetryConfig};
 use crate::telemetry::{MetricsPage, PageSettings};
 
@@ -40,6 +41,8 @@ enum RunError {
 fn start_and_run(from: &Sources) -> Result<i32, RunError> {
     let environment = Arc::new(Environment::from_process().map_err(LoadError::from)?);
     let (requests, signals) = signals::listen().map_err(RunError::Signals)?;
+    let files = from.files(&environment)?;
+    let watcher = Watcher::new(&files);
     let in_force = from.capture(&environment)?;
     let config = sources::load(&in_force, &environment)?;
     configure_log(&environment, &config.telemetry);
@@ -49,7 +52,9 @@ fn start_and_run(from: &Sources) -> Result<i32, RunError> {
     page.serve(PageSettings::of(&config.telemetry.metrics));
     let seen = config.resolved.root.digest();
     drop(config);
-    watch_files(from, &environment, seen, requests)?;
+    if !files.is_empty() {
+        look_for_changes(watcher, from, &environment, seen, requests)?;
+    }
     let mut configurations =
         FromSources { from, environment, in_force, latest: Vec::new(), page, latest_page: None };
     Ok(agent.run(&signals, &mut configurations).code())
@@ -88,23 +93,20 @@ impl Configurations for FromSources<'_> {
 }
 
 /// Asks for a reload when the sources say something else than what is in force.
-fn watch_files(
+fn look_for_changes(
+    watcher: Watcher,
     from: &Sources,
     environment: &Arc<Environment>,
     seen: u64,
     requests: Sender<signals::Signal>,
 ) -> Result<(), RunError> {
-    let files = from.files(environment)?;
-    if files.is_empty() {
-        return Ok(());
-    }
     let (from, interval) = (from.clone(), environment.config_check_interval);
     let environment = environment.clone();
     let look = move || match from.resolve(&environment) {
         Ok(resolved) => resolved.root.digest(),
         Err(error) => xxh3_64(error.to_string().as_bytes()),
     };
-    watch::start(&files, interval, seen, look, requests).map_err(RunError::Watch)
+    watcher.start(interval, seen, look, requests).map_err(RunError::Watch)
 }
 
 /// `KM_LOG_LEVEL` is for the one pod that is looked into: it wins over the configuration.

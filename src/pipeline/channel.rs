@@ -42,8 +42,8 @@ struct Budget {
     freed: Condvar,
 }
 
-/// How often a sender that waits for room looks whether it is to stop.
-const STOP_CHECK: Duration = Duration::from_millis(50);
+/// How often a sender that waits looks whether it is to stop.
+pub(super) const STOP_CHECK: Duration = Duration::from_millis(50);
 
 impl ChannelSender {
     /// The same channel for a sender that gives up waiting for room on a request of its own.

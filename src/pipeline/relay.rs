@@ -1,12 +1,9 @@
 //! The door in front of an exporter, which stays when the exporter behind it is replaced.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use super::channel::STOP_CHECK;
 use super::{Batch, Consumer, Rejected, Stop};
-
-/// How often a sender that waits for the next exporter looks whether it is to stop.
-const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// Sends to the exporter of the day. While one is replaced by another, senders wait.
 pub(super) struct Relay {
