@@ -530,11 +530,19 @@ fn the_default_configuration_of_the_deployment_delivers_a_cluster() {
     let valid = command().args(["validate", "--config", file]).envs(environment).output().unwrap();
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
 
-    // As it is, but for the port of its health and the time a batch has to fill.
+    // As it is, but for the port of its health and the times to wait: a first scrape comes at any
+    // moment of the interval.
     let mut start = command();
     start.envs(environment);
-    let quick = ["processors.batch.timeout=100ms"];
-    let mut agent = Agent::start_as(dir.path(), start, file, &quick);
+    let text = std::fs::read_to_string(file).unwrap();
+    let quick = text
+        .replace("scrape_interval: 60s", "scrape_interval: 1s")
+        .replace("scrape_timeout: 30s", "scrape_timeout: 1s");
+    assert!(quick.contains("scrape_interval: 1s") && quick.contains("scrape_timeout: 1s"));
+    let copy = dir.path().join("agent-deployment.yaml");
+    std::fs::write(&copy, quick).unwrap();
+    let set = ["processors.batch.timeout=100ms"];
+    let mut agent = Agent::start_as(dir.path(), start, copy.to_str().unwrap(), &set);
     agent.wait_ready();
     wait_for("a watch of events", || {
         server.seen().iter().any(|seen| seen.verb == Verb::Watch && seen.path == "/api/v1/events")
