@@ -8,7 +8,7 @@ use super::K8sClusterConfig;
 use super::emit::Emitter;
 use super::entities::{Changes, EntityKind, Lookup, Records};
 use super::watches::{Progress, Watches};
-use crate::component::{Context, Election, Receiver, RunError};
+use crate::component::{Context, Receiver, RunError};
 use crate::kube::{Client, Namespaces, while_leading};
 use crate::pipeline::{Ack, Data, Outputs, Stop};
 use crate::receivers::scraper::{Clock, next_tick};
@@ -40,15 +40,6 @@ impl ClusterReceiver {
         context: Context,
     ) -> Self {
         Self { config, client, namespaces, clock, context }
-    }
-
-    fn election(&self) -> Result<Option<Arc<dyn Election>>, RunError> {
-        let Some(id) = &self.config.k8s_leader_elector else { return Ok(None) };
-        self.context.host.election(id).map(Some).ok_or_else(|| {
-            RunError(format!(
-                "k8s_leader_elector: there is no extension \"{id}\" in service::extensions: add it there"
-            ))
-        })
     }
 
     fn work(&self, outputs: &Outputs, stop: &Stop) -> io::Result<()> {
@@ -127,11 +118,9 @@ impl ClusterReceiver {
 
 impl Receiver for ClusterReceiver {
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
-        let election = self.election()?;
-        let mut result = Ok(());
-        while_leading(election.as_ref(), &stop, |stop, _| result = self.work(&outputs, stop));
-        self.context.status.set(ComponentState::Stopped, "");
-        result.map_err(|error| RunError(format!("cannot start a thread: {error}")))
+        while_leading(self.config.k8s_leader_elector.as_ref(), &self.context, &stop, |stop, _| {
+            self.work(&outputs, stop)
+        })
     }
 }
 

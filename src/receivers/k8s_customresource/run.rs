@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::CustomResourceConfig;
 use super::config::{GroupVersionKind, ResourceConfig};
 use super::rules::{Point, Points, Rules};
-use crate::component::{Context, Election, Receiver, RunError};
+use crate::component::{Context, Receiver, RunError};
 use crate::kube::list_watch::Settings;
 use crate::kube::{
     Backoff, Client, Discovery, Informer, KubeError, Namespaces, Query, RealPace, Timeouts, Wanted,
@@ -51,14 +51,6 @@ impl CustomResourceReceiver {
         context: Context,
     ) -> Self {
         Self { config, client, namespaces, clock, context }
-    }
-
-    fn election(&self) -> Result<Option<Arc<dyn Election>>, RunError> {
-        let Some(id) = &self.config.k8s_leader_elector else { return Ok(None) };
-        let missing = format!(
-            "k8s_leader_elector: there is no extension \"{id}\" in service::extensions: add it there"
-        );
-        self.context.host.election(id).map(Some).ok_or(RunError(missing))
     }
 
     fn work(&self, outputs: &Outputs, stop: &Stop) -> io::Result<()> {
@@ -169,11 +161,9 @@ fn number(point: &Point, now: u64) -> NumberDataPoint {
 
 impl Receiver for CustomResourceReceiver {
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
-        let election = self.election()?;
-        let mut result = Ok(());
-        while_leading(election.as_ref(), &stop, |stop, _| result = self.work(&outputs, stop));
-        self.context.status.set(ComponentState::Stopped, "");
-        result.map_err(|error| RunError(format!("cannot start a thread: {error}")))
+        while_leading(self.config.k8s_leader_elector.as_ref(), &self.context, &stop, |stop, _| {
+            self.work(&outputs, stop)
+        })
     }
 }
 

@@ -5,11 +5,10 @@ use std::time::SystemTime;
 
 use super::K8sEventsConfig;
 use super::record::Events;
-use crate::component::{Context, Election, Receiver, RunError};
+use crate::component::{Context, Receiver, RunError};
 use crate::kube::{Client, Connection, KubeError, Namespaces, Query, Resource, while_leading};
 use crate::pipeline::{Output, Outputs, Stop};
 use crate::receivers::kube_changes::{Bookmarks, Followed, Teller, connect, follow_all};
-use crate::telemetry::ComponentState;
 
 /// The receiver, built.
 pub struct EventsReceiver {
@@ -28,14 +27,6 @@ impl EventsReceiver {
         context: Context,
     ) -> Self {
         Self { config, client, namespaces, context, began: SystemTime::now() }
-    }
-
-    fn election(&self) -> Result<Option<Arc<dyn Election>>, RunError> {
-        let Some(id) = &self.config.k8s_leader_elector else { return Ok(None) };
-        let missing = format!(
-            "k8s_leader_elector: there is no extension \"{id}\" in service::extensions: add it there"
-        );
-        self.context.host.election(id).map(Some).ok_or(RunError(missing))
     }
 
     /// `since`: until then another replica has told.
@@ -76,16 +67,12 @@ impl EventsReceiver {
 
 impl Receiver for EventsReceiver {
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
-        let election = self.election()?;
         let Some(output) = &outputs.logs else { return Ok(()) };
         let bookmarks = Bookmarks::open(self.config.storage.as_ref(), &self.context)
             .map_err(|error| RunError(error.to_string()))?;
-        let mut result = Ok(());
-        while_leading(election.as_ref(), &stop, |stop, since| {
-            result = self.follow(&bookmarks, output, since, stop);
-        });
-        self.context.status.set(ComponentState::Stopped, "");
-        result.map_err(|error| RunError(format!("cannot start a thread: {error}")))
+        while_leading(self.config.k8s_leader_elector.as_ref(), &self.context, &stop, |stop, since| {
+            self.follow(&bookmarks, output, since, stop)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use super::K8sObjectsConfig;
 use super::config::{ErrorMode, Mode, ObjectConfig};
 use super::pull::Pull;
 use super::record::Objects;
-use crate::component::{Context, Election, Receiver, RunError};
+use crate::component::{Context, Receiver, RunError};
 use crate::kube::list_watch::{Settings, follow};
 use crate::kube::{
     Backoff, Client, Connection, Discovery, Found, KubeError, Namespaces, Query, RealPace, Wanted,
@@ -38,14 +38,6 @@ impl ObjectsReceiver {
         Self { config, client, limit, context }
     }
 
-    fn election(&self) -> Result<Option<Arc<dyn Election>>, RunError> {
-        let Some(id) = &self.config.k8s_leader_elector else { return Ok(None) };
-        let missing = format!(
-            "k8s_leader_elector: there is no extension \"{id}\" in service::extensions: add it there"
-        );
-        self.context.host.election(id).map(Some).ok_or(RunError(missing))
-    }
-
     fn work(&self, bookmarks: &Bookmarks, output: &Output, stop: &Stop) -> io::Result<()> {
         let work = Work { receiver: self, bookmarks, output, stop, lines: Mutex::default() };
         std::thread::scope(|scope| {
@@ -59,14 +51,12 @@ impl ObjectsReceiver {
 
 impl Receiver for ObjectsReceiver {
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
-        let election = self.election()?;
         let Some(output) = &outputs.logs else { return Ok(()) };
         let bookmarks = Bookmarks::open(self.config.storage.as_ref(), &self.context)
             .map_err(|error| RunError(error.to_string()))?;
-        let mut result = Ok(());
-        while_leading(election.as_ref(), &stop, |stop, _| result = self.work(&bookmarks, output, stop));
-        self.context.status.set(ComponentState::Stopped, "");
-        result.map_err(|error| RunError(format!("cannot start a thread: {error}")))
+        while_leading(self.config.k8s_leader_elector.as_ref(), &self.context, &stop, |stop, _| {
+            self.work(&bookmarks, output, stop)
+        })
     }
 }
 
