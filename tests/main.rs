@@ -18,6 +18,7 @@ mod k8s_leader;
 mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
+mod least_privilege;
 mod otlp_agent;
 mod otlp_clients;
 mod otlp_receiver;
