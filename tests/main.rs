@@ -6,6 +6,7 @@ mod support;
 
 mod chart;
 mod command_line;
+mod debug_page;
 mod delivery;
 mod dependencies;
 #[cfg(feature = "ebpf")]

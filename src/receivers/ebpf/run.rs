@@ -67,6 +67,10 @@ fn follow(settings: &Settings) -> Result<Option<Cluster>, BuildError> {
 }
 
 impl Receiver for Observing {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let Self { settings, cluster, context } = *self;
         if !settings.enabled {
