@@ -44,6 +44,7 @@ roles! {
     within_namespaces_the_updater_gets_what_it_asks_for: "namespaces-list", "updater";
     with_more_turned_on_the_node_agent_gets_what_it_asks_for: "own-config", "node";
     with_more_turned_on_the_cluster_agent_gets_what_it_asks_for: "own-config", "cluster";
+    with_replicas_the_cluster_agent_gets_what_it_asks_for: "replicas", "cluster";
     with_logs_alone_the_node_agent_gets_what_it_asks_for: "logs-only", "node";
     with_network_alone_the_node_agent_gets_what_it_asks_for: "network-only", "node";
     with_events_alone_the_cluster_agent_gets_what_it_asks_for: "events-only", "cluster";

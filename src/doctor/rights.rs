@@ -16,6 +16,8 @@ pub struct Right {
     pub path: Option<&'static str>,
     /// Whether its objects are in namespaces.
     pub is_namespaced: bool,
+    /// The only namespace where it is needed, whatever is monitored.
+    pub namespace: Option<String>,
 }
 
 impl fmt::Display for Right {
@@ -53,6 +55,7 @@ pub fn of(used: &Used<'_>) -> Vec<Right> {
         "k8s_events" => followed("", "events", true),
         "k8sobjects" => objects(used),
         "k8s_apiserver_health" => health(used),
+        "k8s_leader_elector" => lease(used),
         "prometheus" => scrapes(used),
         "ebpfreceiver" | "ebpf" => ends_of_flows(used),
         _ => Vec::new(),
@@ -116,6 +119,7 @@ fn right(
         verb,
         path: None,
         is_namespaced,
+        namespace: None,
     }
 }
 
@@ -179,6 +183,15 @@ fn attributes(used: &Used<'_>) -> Vec<Right> {
         }
     }
     rights
+}
+
+fn lease(used: &Used<'_>) -> Vec<Right> {
+    let namespace = used.text("lease_namespace").map(str::to_owned);
+    let of_lease = |verb| Right {
+        namespace: namespace.clone(),
+        ..right("coordination.k8s.io", "leases", "", verb, true)
+    };
+    ["get", "create", "update"].map(of_lease).into()
 }
 
 /// Every authenticated client may ask for these unless somebody has taken `system:public-info-viewer`

@@ -168,6 +168,10 @@ fn a_role_gets_the_rights_of_its_features_and_no_more() {
         let objects = render(&["-f", path.to_str().unwrap()]).unwrap().unwrap();
         for component in ["node", "cluster", "updater"] {
             for rule in rules(&objects, component) {
+                // Replicas share a Lease.
+                if rule.starts_with("km-agent leases: ") {
+                    continue;
+                }
                 for never in ["nodes/proxy", "secrets", "pods/exec", "*:", "create", "delete", "update"] {
                     assert!(!rule.contains(never), "{name}: {component}: {rule}");
                 }
@@ -202,7 +206,8 @@ fn grants(objects: &[Value], component: &str) -> BTreeSet<String> {
     let split = |rule: &String| {
         let (what, verbs) = rule.split_once(": ").unwrap();
         let resource = what.split_once(' ').unwrap().1.to_owned();
-        verbs.split(',').map(|verb| format!("{resource} {verb}")).collect::<Vec<_>>()
+        let verbs = verbs.trim_end_matches(" (named)").split(',');
+        verbs.map(|verb| format!("{resource} {verb}")).collect::<Vec<_>>()
     };
     rules(objects, component).iter().flat_map(split).collect()
 }
@@ -212,7 +217,8 @@ fn asked(config: &str) -> BTreeSet<String> {
     let environment = Environment::from_variables(None).unwrap();
     let root = config::resolve(&[Source::Yaml(config.to_owned())], &environment).unwrap().root;
     let facts = Facts::new(environment, Configuration { root: Some(root), ..Configuration::default() });
-    let rights = facts.receivers().into_iter().chain(facts.processors()).flat_map(|used| rights::of(&used));
+    let used = facts.receivers().into_iter().chain(facts.processors()).chain(facts.extensions());
+    let rights = used.flat_map(|used| rights::of(&used));
     rights.map(|right| format!("{} {}", right.name(), right.verb)).collect()
 }
 
@@ -232,6 +238,34 @@ fn with_monitored_namespaces_rights_within_namespaces_are_theirs_alone() {
         assert!(rules(&objects, "cluster").contains(&"payments events: list,watch".to_owned()));
         let map = of_kind(&objects, "ConfigMap").next().unwrap()["data"]["agent-daemonset.yaml"].to_string();
         assert!(map.contains("/var/log/pods/shop_*/*/*.log") && !map.contains("/var/log/pods/*/*/*.log"));
+    }
+}
+
+#[test]
+fn of_several_replicas_one_looks_at_the_cluster_and_all_take_otlp() {
+    let set = chart().join("ci/replicas-values.yaml");
+    let Some(objects) = render(&["-f", set.to_str().unwrap()]) else { return };
+    let objects = objects.unwrap();
+    let cluster = of_kind(&objects, "Deployment").find(|one| one["metadata"]["name"] == "km-agent-cluster");
+    let spec = &cluster.unwrap()["spec"];
+    assert_eq!((&spec["replicas"], &spec["strategy"]["type"]), (&3.into(), &"RollingUpdate".into()));
+    assert!(spec["template"]["spec"]["topologySpreadConstraints"].is_array());
+    assert_eq!(of_kind(&objects, "PodDisruptionBudget").next().unwrap()["spec"]["maxUnavailable"], 1);
+    let config = of_kind(&objects, "ConfigMap").find_map(|map| map["data"]["agent-deployment.yaml"].as_str());
+    let config: Value = serde_yaml::from_str(config.unwrap()).unwrap();
+    assert_eq!(config["extensions"]["k8s_leader_elector"]["lease_name"], "km-agent-cluster");
+    for (id, receiver) in config["receivers"].as_object().unwrap() {
+        let elected = &receiver["k8s_leader_elector"];
+        assert_eq!(elected.as_str(), (id != "otlp").then_some("k8s_leader_elector"), "{id}");
+    }
+    let rights = rules(&objects, "cluster");
+    assert!(rights.contains(&"km-agent leases: get,update (named)".to_owned()), "{rights:?}");
+    // One replica needs no Lease, and none that only takes OTLP does.
+    let more = ["--set", "featuresEnabled.metrics=false", "--set", "featuresEnabled.events=false"];
+    let otlp = [&["-f", set.to_str().unwrap()][..], &more].concat();
+    for arguments in [&["--set", "API_KEY=key"][..], &otlp] {
+        let objects = render(arguments).unwrap().unwrap();
+        assert!(rules(&objects, "cluster").iter().all(|rule| !rule.contains("leases")));
     }
 }
 

@@ -114,6 +114,22 @@ rules; "cluster" ones are for objects outside of namespaces, "namespaced" ones f
 {{- end }}
 {{- end }}
 
+{{- define "kmagent.rules.node.own" -}}
+{{- end }}
+
+{{/* The Lease by which replicas agree; a right to create cannot be limited to a name. */}}
+{{- define "kmagent.rules.cluster.own" -}}
+{{- if include "kmagent.elects" . }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ .Values.deploymentName }}]
+  verbs: [get, update]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+{{- end }}
+{{- end }}
+
 {{- define "kmagent.rules.updater.cluster" -}}
 {{- end }}
 
