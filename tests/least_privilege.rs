@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::chart;
 use crate::k8s_cluster::recorded_at;
-use crate::support::agent::{Agent, PATIENCE, command};
+use crate::support::agent::{Agent, PATIENCE, command, get, wait_for};
 use crate::support::kube::FakeKube;
 use crate::support::namespace;
 use crate::support::rights::{Asked, Granted, granted};
@@ -82,6 +82,9 @@ fn exact(test: &str, set: &str, component: &str) {
         let arguments = pod["containers"][0]["args"].as_array().unwrap();
         let mut child = start.args(arguments.iter().map(|one| one.as_str().unwrap())).spawn().unwrap();
         settle(&String::new);
+        wait_for("the updater to be ready", || {
+            get(13133, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
         child.kill().unwrap();
         child.wait().unwrap();
     } else {

@@ -1,7 +1,7 @@
 //! Extensions: one folder or file a type. The table below is the one place that knows them all.
 
 pub mod file_storage;
-mod health_check;
+pub mod health_check;
 mod k8s_leader_elector;
 
 use crate::component::ExtensionType;

@@ -11,6 +11,7 @@
 
 mod api;
 mod config_map;
+mod health;
 mod instrumentation;
 mod inventory;
 mod rollout;
@@ -60,6 +61,7 @@ pub fn run(
     log::info!("asking {} every {:?}", updater.settings.endpoint, updater.settings.interval);
     // A round may take longer than a stop may: it goes on in a thread that nobody waits for, since
     // every step of it may be the last.
+    let _pages = updater.health.serve(updater.settings.interval);
     let (stop, stopped) = bounded(0);
     std::thread::Builder::new()
         .name("config-updater".to_owned())
@@ -93,17 +95,27 @@ struct Updater {
     kube: Arc<Connection>,
     /// What was logged and has not changed since.
     said: Causes<String>,
+    health: health::Health,
 }
 
 impl Updater {
     fn new(settings: Settings, environment: Environment, kube: Connection) -> Result<Self, UpdaterError> {
         let api = api::Api::new()?;
-        Ok(Self { settings, environment, api, kube: Arc::new(kube), said: Causes::new() })
+        Ok(Self {
+            settings,
+            environment,
+            api,
+            kube: Arc::new(kube),
+            said: Causes::new(),
+            health: health::Health::default(),
+        })
     }
 
     fn rounds(&self, stopped: &Receiver<()>) {
         loop {
+            self.health.began();
             self.round();
+            self.health.ended();
             // Clusters that were installed together do not ask together for ever.
             let pause = self.settings.interval.mul_f64(0.95 + fastrand::f64() * 0.1);
             if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
@@ -163,6 +175,7 @@ impl Updater {
     }
 
     fn say(&self, problem: &str) {
+        self.health.problem(problem);
         if self.said.is_new(problem.to_owned()) {
             log::warn!("{problem}");
         }

@@ -293,10 +293,12 @@ fn no_pod_is_privileged_and_each_is_probed() {
             }
             assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{name} {what}");
         }
-        for agent in of_kind(&objects, "DaemonSet") {
-            let container = &agent["spec"]["template"]["spec"]["containers"][0];
-            assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
-            assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+        for workload in of_kind(&objects, "DaemonSet").chain(of_kind(&objects, "Deployment")) {
+            let container = &workload["spec"]["template"]["spec"]["containers"][0];
+            assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz", "{name}");
+            assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz", "{name}");
+            let ports = container["ports"].as_array().unwrap();
+            assert!(ports.iter().any(|port| port["name"] == "health"), "{name}");
         }
     }
 }

@@ -106,8 +106,9 @@ fn tls(settings: Option<&ServerTls>) -> Result<Option<Arc<ServerConfig>>, BuildE
         .map_err(|error| BuildError::new(format!("tls: {error}")))
 }
 
-/// The service variables are set in every pod: there the kubelet's probes come from outside.
-fn default_endpoint() -> String {
+/// Where health is told when nothing is configured. The service variables are set in every pod: there the
+/// kubelet's probes come from outside.
+pub fn default_endpoint() -> String {
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     format!("{}:{PORT}", if in_pod { "0.0.0.0" } else { "localhost" })
 }
@@ -133,7 +134,8 @@ impl Extension for HealthCheck {
 
 impl RunningExtension for Server {}
 
-fn listen(endpoint: &str) -> Result<TcpListener, BuildError> {
+/// Listens there; an error says what to do.
+pub fn listen(endpoint: &str) -> Result<TcpListener, BuildError> {
     let fail = |error: &std::io::Error| {
         let remedy = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
