@@ -23,6 +23,7 @@ mod least_privilege;
 mod otlp_agent;
 mod otlp_clients;
 mod otlp_receiver;
+mod own_metrics;
 mod prometheus;
 mod reload;
 mod rotation;

@@ -3,6 +3,7 @@
 pub mod environment;
 mod lifecycle;
 pub mod logging;
+pub mod own_metrics;
 pub mod signals;
 pub mod watch;
 

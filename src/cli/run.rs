@@ -9,10 +9,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::sources::{self, LoadError};
 use super::{EXIT_CONFIG, Sources};
 use crate::agent::logging::{self, Encoding};
+use crate::agent::own_metrics::{self, OwnMetrics};
 use crate::agent::watch::Watcher;
 use crate::agent::{Agent, Configurations, Environment, signals};
 use crate::config::{Loaded, LogEncoding, LogLevel, Source, TelemetryConfig};
-use crate::telemetry::{MetricsPage, PageSettings};
 
 pub fn run(from: &Sources) -> i32 {
     logging::init(LevelFilter::Info, Encoding::Json);
@@ -48,15 +48,15 @@ fn start_and_run(from: &Sources) -> Result<i32, RunError> {
     configure_log(&environment, &config.telemetry);
     sources::log(&config.found);
     let agent = Agent::start(&config)?;
-    let mut page = MetricsPage::new(&agent.telemetry, &agent.board);
-    page.serve(PageSettings::of(&config.telemetry.metrics));
+    let mut own = OwnMetrics::new(&agent.telemetry, &agent.board);
+    own.apply(own_metrics::Settings::of(&config));
     let seen = config.resolved.root.digest();
     drop(config);
     if !files.is_empty() {
         look_for_changes(watcher, from, &environment, seen, requests)?;
     }
     let mut configurations =
-        FromSources { from, environment, in_force, latest: Vec::new(), page, latest_page: None };
+        FromSources { from, environment, in_force, latest: Vec::new(), own, latest_own: None };
     Ok(agent.run(&signals, &mut configurations).code())
 }
 
@@ -66,8 +66,8 @@ struct FromSources<'a> {
     environment: Arc<Environment>,
     in_force: Vec<Source>,
     latest: Vec<Source>,
-    page: MetricsPage,
-    latest_page: Option<PageSettings>,
+    own: OwnMetrics,
+    latest_own: Option<own_metrics::Settings>,
 }
 
 impl Configurations for FromSources<'_> {
@@ -76,7 +76,7 @@ impl Configurations for FromSources<'_> {
         let config = sources::load(&self.latest, &self.environment).map_err(|error| error.to_string())?;
         configure_log(&self.environment, &config.telemetry);
         sources::log(&config.found);
-        self.latest_page = Some(PageSettings::of(&config.telemetry.metrics));
+        self.latest_own = Some(own_metrics::Settings::of(&config));
         Ok(config)
     }
 
@@ -86,8 +86,8 @@ impl Configurations for FromSources<'_> {
 
     fn accept(&mut self) {
         self.in_force = std::mem::take(&mut self.latest);
-        if let Some(settings) = self.latest_page.take() {
-            self.page.serve(settings);
+        if let Some(settings) = self.latest_own.take() {
+            self.own.apply(settings);
         }
     }
 }

@@ -5,8 +5,9 @@ pub(super) const REDACTED: &str = "[REDACTED]";
 
 /// Whether the values under a key of this name, or of a variable of this name, are secrets.
 pub fn is_secret_key(key: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "headers",
+        "headers_list",
         "authorization",
         "api_key",
         "apikey",

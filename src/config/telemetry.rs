@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, IntoDeserializer};
 
 use super::decode::Issues;
 use super::node::Node;
+use super::periodic::PeriodicReader;
 use super::types::duration;
 use crate::otlp::AnyValue;
 
@@ -103,7 +104,7 @@ pub enum MetricsLevel {
 #[serde(default, deny_unknown_fields)]
 pub struct Reader {
     pub pull: Option<PullReader>,
-    pub periodic: Option<Node>,
+    pub periodic: Option<PeriodicReader>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -200,6 +201,12 @@ impl Default for PrometheusReader {
 }
 
 impl MetricsConfig {
+    /// The readers that send; none when own metrics are turned off.
+    pub fn periodic(&self) -> impl Iterator<Item = &PeriodicReader> {
+        let readers = if self.level == MetricsLevel::None { &[][..] } else { &self.readers };
+        readers.iter().filter_map(|reader| reader.periodic.as_ref())
+    }
+
     /// `host:port` of the page with the agent's own metrics; none when it is turned off.
     pub fn endpoint(&self) -> Option<String> {
         if self.level == MetricsLevel::None {
@@ -230,7 +237,9 @@ impl TelemetryConfig {
         ignored("metrics::views", !self.metrics.views.is_empty());
         ignored("traces::processors", !self.traces.processors.is_empty());
         for (i, reader) in self.metrics.readers.iter().enumerate() {
-            ignored(&format!("metrics::readers::{i}::periodic"), reader.periodic.is_some());
+            if let Some(periodic) = &reader.periodic {
+                periodic.validate(&format!("metrics::readers::{i}::periodic"), issues);
+            }
         }
     }
 }

@@ -6,8 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::usage::Usage;
-use super::{ComponentState, Kind, Sample, StatusBoard, Telemetry};
+use super::{Kind, StatusBoard, Telemetry, readings};
 use crate::config::MetricsConfig;
 use crate::net::pages::{Answer, Server};
 
@@ -145,27 +144,11 @@ impl Source {
 
     fn page(&self) -> String {
         let mut metrics: BTreeMap<String, (Kind, Values)> = BTreeMap::new();
-        for Sample { name, labels, kind, value } in self.telemetry.snapshot() {
-            let full = self.names.full(name, "", kind);
-            let (_, values) = metrics.entry(full).or_insert_with(|| (kind, Vec::new()));
-            values.push((labels_text(&labels), value.to_string()));
+        for reading in readings(&self.telemetry, &self.board, self.started.elapsed()) {
+            let full = self.names.full(reading.name, reading.unit, reading.kind);
+            let (_, values) = metrics.entry(full).or_insert_with(|| (reading.kind, Vec::new()));
+            values.push((labels_text(&reading.labels), reading.value.to_string()));
         }
-        let usage = Usage::new();
-        let uptime = self.started.elapsed().as_secs_f64();
-        for (name, unit, kind, value) in [
-            ("otelcol_process_cpu_seconds", "seconds", Kind::Counter, usage.cpu_seconds),
-            ("otelcol_process_memory_rss", "bytes", Kind::Gauge, usage.rss as f64),
-            ("otelcol_process_uptime", "seconds", Kind::Counter, uptime),
-            ("kmagent_ready", "", Kind::Gauge, f64::from(u8::from(self.board.ready_since().is_some()))),
-        ] {
-            let one = vec![(String::new(), value.to_string())];
-            metrics.insert(self.names.full(name, unit, kind), (kind, one));
-        }
-        let states = self.board.components().into_iter().map(|(component, entry)| {
-            let healthy = matches!(entry.state, ComponentState::Starting | ComponentState::Running);
-            (labels_text(&[("component", component)]), u8::from(healthy).to_string())
-        });
-        metrics.insert("kmagent_component_healthy".to_owned(), (Kind::Gauge, states.collect()));
 
         let mut page = format!(
             "# TYPE target_info gauge\ntarget_info{{service_name=\"kmagent\",service_version=\"{}\"}} 1\n",
@@ -207,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::config::{TelemetryConfig, from_yaml};
+    use crate::telemetry::ComponentState;
 
     fn settings(yaml: &str) -> PageSettings {
         PageSettings::of(&from_yaml::<TelemetryConfig>(yaml).unwrap().metrics)

@@ -150,8 +150,8 @@ impl Drop for Metadata {
 
 impl Cluster for Metadata {
     fn entity(&self, from: Origin, namespace: &str, name: &str) -> Option<Arc<Entity>> {
-        let of_kind = self.entities.iter().filter(|(kind, _)| *kind == from);
-        of_kind.filter_map(|(_, informer)| informer.store().get(namespace, name)).next()
+        let mut of_kind = self.entities.iter().filter(|(kind, _)| *kind == from);
+        of_kind.find_map(|(_, informer)| informer.store().get(namespace, name))
     }
 
     fn owner_of(&self, owner: &Owner, namespace: &str) -> Option<Owner> {
