@@ -326,6 +326,16 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    /// The segment that was written last goes too when all of it is delivered.
+    fn drop(&mut self) {
+        let mut state = std::mem::take(&mut *self.lock());
+        if let Some(number) = state.writing.take() {
+            self.retire(&mut state, number);
+        }
+    }
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
