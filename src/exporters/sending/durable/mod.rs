@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use prost::bytes::Bytes;
 use rustix::fs::{FlockOperation, flock};
 
 use self::segment::{Damage, Record, Scan};
 use crate::component::{Context, Storage};
-use crate::pipeline::{Batch, Data, Lane, Signal};
+use crate::pipeline::{Batch, Content, Lane, Signal};
 use crate::telemetry::Counter;
 
 /// How long the folder may still be in use by the exporter that this one replaces.
@@ -195,7 +196,7 @@ impl Log {
     /// the machine.
     pub(super) fn append(&self, batch: &Batch) -> Result<Entry, NotStored> {
         let mut bytes = Vec::with_capacity(segment::HEADER + batch.bytes());
-        let length = segment::write(batch.data(), batch.lane, &mut bytes);
+        let length = segment::write(batch, &mut bytes);
         let mut guard = self.lock();
         let state = &mut *guard;
         if self.max_size > 0 && state.bytes > 0 && state.bytes + bytes.len() as u64 > self.max_size {
@@ -225,13 +226,14 @@ impl Log {
     }
 
     /// Reads a batch back.
-    pub(super) fn read(&self, entry: &Entry) -> io::Result<Data> {
+    pub(super) fn read(&self, entry: &Entry) -> io::Result<Content> {
         let file = self.lock().segments.get(&entry.segment).map(|segment| segment.file.clone());
         let file = file.ok_or(io::ErrorKind::NotFound)?;
         let mut bytes = vec![0; segment::HEADER + entry.length];
         let read = file.read_exact_at(&mut bytes, entry.offset).and_then(|()| {
-            let request = Record::check(&bytes).ok_or(io::ErrorKind::InvalidData)?;
-            Data::decode(self.signal, request).map_err(io::Error::other)
+            Record::check(&bytes).ok_or(io::ErrorKind::InvalidData)?;
+            let request = Bytes::from(std::mem::take(&mut bytes)).slice(segment::HEADER..);
+            Content::received(self.signal, request).map_err(io::Error::other)
         });
         if read.is_err() {
             self.damaged_records.add(1);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::component::{NoHost, StorageClient};
 use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
-use crate::pipeline::{Ack, Stop};
+use crate::pipeline::{Ack, Data, Stop};
 use crate::telemetry::{StatusBoard, Telemetry};
 
 struct Folder(PathBuf, u64);
@@ -68,7 +68,7 @@ fn batch(number: u64) -> Batch {
 }
 
 fn numbers(log: &Log, entries: &[Entry]) -> Vec<u64> {
-    let number = |data: Data| match data {
+    let number = |content: Content| match content.into_data() {
         Data::Logs(all) => all[0].scope_logs[0].log_records[0].time_unix_nano,
         _ => unreachable!(),
     };
@@ -158,7 +158,7 @@ proptest::proptest! {
         let scan = Scan::of(&bytes, last);
         assert!(scan.end <= bytes.len() as u64);
         let mut whole = Vec::new();
-        (0..3).for_each(|n| _ = segment::write(batch(n).data(), None, &mut whole));
+        (0..3).for_each(|n| _ = segment::write(&batch(n), &mut whole));
         let at = flip % whole.len();
         whole[at] ^= 0x10;
         whole.truncate(whole.len() - cut % whole.len());
