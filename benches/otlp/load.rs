@@ -125,7 +125,8 @@ fn grpc_sender(port: u16, body: Vec<u8>, compression: &str) -> Sender {
             Ok(_) => true,
             Err(CallError::Status(status)) if status.code == Code::ResourceExhausted => false,
             Err(CallError::Status(status)) => panic!("{status}"),
-            Err(_) => panic!("the agent closed the connection"),
+            Err(CallError::Transport(message)) => panic!("{message}"),
+            Err(CallError::Stopped) => unreachable!("nobody stops it"),
         }
     })
 }

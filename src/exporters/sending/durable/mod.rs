@@ -40,6 +40,7 @@ pub(super) struct Log {
     max_size: u64,
     state: Mutex<State>,
     damaged_records: Counter,
+    syncs: Counter,
     name: String,
     _lock: File,
 }
@@ -117,6 +118,9 @@ impl Log {
             max_size: storage.max_size(),
             state: Mutex::default(),
             damaged_records: counter("damaged_record"),
+            syncs: context
+                .telemetry
+                .counter("kmagent_exporter_queue_storage_syncs", &[("exporter", &exporter)]),
             name: format!("{exporter} ({signal})"),
             _lock: lock,
         };
@@ -210,7 +214,7 @@ impl Log {
         let written = segment
             .file
             .write_all_at(&bytes, offset)
-            .and_then(|()| if self.fsync { segment.file.sync_data() } else { Ok(()) });
+            .and_then(|()| if self.fsync { self.sync(&segment.file) } else { Ok(()) });
         if let Err(error) = written {
             // What was written of it is overwritten by the next one, or cut off as torn.
             _ = segment.file.set_len(offset);
@@ -274,7 +278,7 @@ impl Log {
                 return Ok(number);
             }
             if !delivered {
-                segment.file.sync_data()?;
+                self.sync(&segment.file)?;
             }
             state.writing = None;
             self.retire(state, number);
@@ -289,6 +293,12 @@ impl Log {
         let segment = Segment { file, length: 0, records: 0, open: 0, done: None, damaged: false };
         state.segments.insert(number, segment);
         Ok(number)
+    }
+
+    /// Waits for the disk.
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.syncs.add(1);
+        file.sync_data()
     }
 
     /// Removes a segment that nobody needs; a damaged one is kept under another name.
