@@ -46,6 +46,7 @@ impl Consumer for super::ChannelSender {
 pub struct Output {
     consumers: Vec<Arc<dyn Consumer>>,
     counts: Option<Counts>,
+    reads: bool,
 }
 
 /// What a receiver handed in, by outcome.
@@ -57,7 +58,17 @@ struct Counts {
 
 impl Output {
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
-        Self { consumers, counts: None }
+        Self { consumers, counts: None, reads: false }
+    }
+
+    /// Says that a processor behind it looks at the telemetry.
+    pub(super) fn that_reads(self, reads: bool) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// Whether a processor behind it looks at the telemetry: it has to be decoded.
+    pub fn reads(&self) -> bool {
+        self.reads
     }
 
     /// Hands the batch to all consumers, waiting for room in each. A consumer that takes nothing
