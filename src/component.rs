@@ -126,6 +126,12 @@ pub trait StorageClient: Send {
 pub trait Receiver: Send {
     /// Runs until `stop` is raised, and then returns within a second.
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError>;
+
+    /// Whether it counts itself what it hands in, as `otelcol_receiver_accepted_*` and `…_refused_*`:
+    /// nobody else does then.
+    fn counts_itself(&self) -> bool {
+        false
+    }
 }
 
 /// Changes, drops, merges or holds back batches. Runs in the thread of its pipeline.

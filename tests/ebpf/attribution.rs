@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
+use kmagent::kube::Namespaces;
 use kmagent::receivers::ebpf::{Cluster, Scope};
 use serde_json::json;
 
@@ -70,7 +71,8 @@ fn flows_keep_their_pod_and_process_after_both_have_gone() {
             "status": {"addresses": [{"type": "InternalIP", "address": "10.213.200.1"}]}
         }),
     );
-    let scope = Scope { node: "node-a", cluster_wide: false, labels: &[] };
+    let namespaces = Namespaces::default();
+    let scope = Scope { node: "node-a", cluster_wide: false, namespaces: &namespaces, labels: &[] };
     let cluster = Cluster::follow(&server.client(), &scope).unwrap();
     eventually("the pod is known", || {
         cluster.at("10.213.200.5".parse().unwrap()).is_some() && cluster.is_node_known("node-a")

@@ -14,7 +14,7 @@ use super::resolve::Resolver;
 use super::settings::Settings;
 use super::socket_diag::SocketDiag;
 use crate::component::{BuildError, Context, Receiver, RunError};
-use crate::kube::{Access, Client};
+use crate::kube::{Access, Client, Namespaces};
 use crate::otlp::build::resource_metrics;
 use crate::otlp::metrics::{Metric, ResourceMetrics};
 use crate::otlp::{InstrumentationScope, KeyValue};
@@ -58,6 +58,7 @@ fn follow(settings: &Settings) -> Result<Option<Cluster>, BuildError> {
     let scope = Scope {
         node: &settings.node,
         cluster_wide: kubernetes.cluster_wide,
+        namespaces: &Namespaces::new("ebpf", &[]),
         labels: &settings.filter.labels(),
     };
     Cluster::follow(&client, &scope)
@@ -66,6 +67,10 @@ fn follow(settings: &Settings) -> Result<Option<Cluster>, BuildError> {
 }
 
 impl Receiver for Observing {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let Self { settings, cluster, context } = *self;
         if !settings.enabled {
