@@ -195,7 +195,7 @@ fn with_interval(values: &[f64]) -> (f64, f64, f64) {
 /// Time and number of runs of the programs at the sockets, as the kernel measures them.
 fn runs() -> [(u64, u64); 2] {
     ["cgroup_egress", "cgroup_ingress"].map(|name| {
-        let ours = ProgInfoIter::default().filter(|info| info.name.to_str() == Ok(name));
+        let ours = ProgInfoIter::default().filter(|info| info.name.to_str() == Some(name));
         ours.fold((0, 0), |(time, count), info| (time + info.run_time_ns, count + info.run_cnt))
     })
 }

@@ -145,7 +145,7 @@ static __always_inline _Bool handle_known(struct __sk_buff *skb, __u8 direction,
 	else
 		packets = 1;
 	/* It may come in by another interface than it goes out. */
-	if (counts_in_sockets && (!ifindex || ifindex == socket->key.ifindex)) {
+	if (counts_in_sockets && (!ifindex || ifindex == socket->ifindex)) {
 		if (direction == EGRESS) {
 			/* Under the lock of the socket. */
 			socket->sent_out.bytes += bytes;
@@ -173,6 +173,7 @@ static __always_inline void keep_key(struct socket *socket, const struct bpf_soc
 		socket->has_key = 0;
 	else if (!socket->has_key && sk->state == BPF_TCP_ESTABLISHED) {
 		socket->key = *key;
+		socket->ifindex = key->ifindex;
 		socket->local_port = bpf_htons(is_egress ? packet->source_port : packet->destination_port);
 		socket->remote_port = bpf_htons(is_egress ? packet->destination_port : packet->source_port);
 		socket->has_key = 1;

@@ -45,6 +45,7 @@ enum lost {
 	LOST_DROPS,
 	LOST_DNS, /* DNS messages without room */
 	SEEN, /* all that was looked at, when not all is counted */
+	SOCKETS, /* of which something is known, counted by the pass over them */
 	LOST_KINDS,
 };
 
@@ -141,18 +142,20 @@ struct socket {
 	__u8 own_namespace; /* in the network namespace of the agent */
 	__u8 role;
 	__u8 unused;
-	__u64 cgroup;
+	__u32 ifindex; /* of the key */
+	__u32 drops;
 	struct flow_stats sent_out; /* all that was counted here rather than in the flow */
 	__u64 opened; /* ns, connect() */
 	__u64 established; /* ns, 0 = never seen */
+	__u64 sent; /* counters of the socket, as of when they were last looked at */
 	struct flow_stats taken_in;
 	struct flow_key key; /* of all packets of the connection, but for the direction */
 	struct flow_stats added[2]; /* what of both was added to the flows, by direction */
-	__u64 sent; /* counters of the socket, as of when they were last looked at */
+	__u64 cgroup;
 	__u64 received;
 	__u32 out_of_order;
-	__u32 drops;
 	char comm[COMM_LEN];
+	__u32 unused2;
 };
 
 /* In a section of its own, and so a map of its own. */

@@ -364,6 +364,8 @@ int every_socket(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct socket *socket = ctx->value;
 
+	if (socket)
+		lose(SOCKETS, 0, 1);
 	if (sk && socket && sk->sk_protocol == PROTO_TCP) {
 		/* One that is being closed adds up by itself. */
 		if (sk->__sk_common.skc_state != BPF_TCP_CLOSE)

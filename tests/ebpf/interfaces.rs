@@ -1,6 +1,7 @@
 //! Programs at the interfaces, where none can be at the sockets; and the counters of interfaces.
 
 use std::net::UdpSocket;
+use std::process::Command;
 
 use kmagent::receivers::ebpf::kernel::Vantage;
 
@@ -158,6 +159,26 @@ fn what_an_interface_counts_and_no_socket_gets_is_told() {
         points.total("kmagent.ebpf.interface.unseen", &[("iface", "va"), ("iface.direction", "ingress")]);
     // Fifty packets for a port of nobody, and a few of the neighbours' protocols.
     assert!((50.0 * 128.0..50.0 * 128.0 + 1000.0).contains(&unseen), "{unseen}");
+}
+
+#[test]
+fn interfaces_may_come_and_go() {
+    let cable = Cable::new();
+    let namespace = cable.a.name().to_owned();
+    at_interfaces(&cable, "{network: {source: tc}, features: [flows]}", move |watch| {
+        let run = |command: &str| {
+            let output = Command::new("ip").args(["netns", "exec", &namespace, "sh", "-c", command]).output();
+            String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+        };
+        run("ip link add vx type veth peer name vy && ip link set vx up && ip link set vy up");
+        watch.read();
+        let filters = run("tc filter show dev vx ingress; tc filter show dev vx egress");
+        assert_eq!(filters.matches("bpf chain").count(), 4, "{filters}");
+        run("ip link del vx");
+        let points = watch.read();
+        assert_eq!(points.of("kmagent.ebpf.interface.unseen", &[("iface", "vx")]).len(), 0);
+        assert_eq!(points.of("kmagent.ebpf.interface.unseen", &[("iface", "va")]).len(), 2);
+    });
 }
 
 #[test]

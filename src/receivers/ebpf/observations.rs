@@ -177,6 +177,7 @@ impl Observations {
                     self.seen = self.seen.plus(*traffic);
                     continue;
                 }
+                Lost::Sockets => continue,
                 Lost::Ingress | Lost::Egress => "flow_map_full",
                 Lost::Malformed => "malformed",
                 Lost::Tcp => "tcp_map_full",

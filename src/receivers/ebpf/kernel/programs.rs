@@ -31,6 +31,8 @@ const SEEDS: [&str; 2] = ["every_tcp", "every_udp"];
 /// Bytes of the ring for DNS messages: some 800 of them.
 const RING: u32 = 512 << 10;
 const DROP_KINDS: u32 = 2048;
+/// `struct socket`, and what the kernel puts before it.
+const SOCKET_BYTES: u64 = 216 + 72;
 const SOCKETS_BY_ADDRESS: u32 = 16_384;
 const DNS_PORT: u16 = 53;
 
@@ -49,6 +51,8 @@ pub struct Programs {
     batches: Batches,
     /// What was lost until it was asked last.
     lost: [Traffic; Lost::ALL.len()],
+    /// Sockets of which something is known, at the last pass over them.
+    sockets: u64,
     /// What the flows have counted since `lost` was asked last.
     counted: Traffic,
     /// Only some packets are counted: the programs tell how many there were.
@@ -84,6 +88,7 @@ impl Programs {
             dns: None,
             batches: Batches::default(),
             lost: <[Traffic; Lost::ALL.len()]>::default(),
+            sockets: 0,
             counted: Traffic::default(),
             is_sampled: wanted.sampling > 1,
             objects: Vec::new(),
@@ -202,6 +207,7 @@ impl Programs {
             let now = cpus.iter().map(|cpu| Traffic::read(cpu)).fold(Traffic::default(), Traffic::plus);
             *news = now.since(std::mem::replace(&mut self.lost[n], now));
         }
+        self.sockets = news[Lost::Sockets as usize].1.packets;
         let counted = std::mem::take(&mut self.counted);
         if !self.is_sampled {
             let folded = |kind: Lost| news[kind as usize].1;
@@ -235,7 +241,7 @@ impl Programs {
         self.reasons.name(reason)
     }
 
-    /// Memory of each map in the kernel, in bytes.
+    /// Memory of each map in the kernel, in bytes; of what is kept at sockets, as of the last reading.
     pub fn memory(&self) -> Vec<(String, u64)> {
         let named = [&self.maps.flows, &self.maps.tcp, &self.maps.drops, &self.maps.lost, &self.maps.cgroups];
         let maps = named.into_iter().flatten().chain(&self.maps.others);
@@ -243,6 +249,7 @@ impl Programs {
             let bytes = map.query_fdinfo().ok().and_then(|info| info.memlock).unwrap_or(0);
             (map.name().to_string_lossy().into_owned(), bytes)
         })
+        .chain([("sockets".to_owned(), self.sockets * SOCKET_BYTES)])
         .collect()
     }
 

@@ -116,11 +116,21 @@ pub enum Lost {
     Dns,
     /// No loss: all that was looked at. The programs tell it only when not every packet is counted.
     Seen,
+    /// No loss: sockets of which something is known.
+    Sockets,
 }
 
 impl Lost {
-    pub const ALL: [Self; 7] =
-        [Self::Ingress, Self::Egress, Self::Malformed, Self::Tcp, Self::Drops, Self::Dns, Self::Seen];
+    pub const ALL: [Self; 8] = [
+        Self::Ingress,
+        Self::Egress,
+        Self::Malformed,
+        Self::Tcp,
+        Self::Drops,
+        Self::Dns,
+        Self::Seen,
+        Self::Sockets,
+    ];
 }
 
 impl FlowKey {
