@@ -257,6 +257,11 @@ pub trait ProcessorConfig: fmt::Debug + Send {
     fn validate(&self, issues: &mut Issues) {
         let _ = issues;
     }
+    /// Whether it looks at the telemetry. Where no processor does, what came over the wire is not
+    /// decoded.
+    fn reads(&self) -> bool {
+        true
+    }
     fn build(&self, context: Context, signal: Signal) -> Result<Box<dyn Processor>, BuildError>;
 }
 

@@ -132,6 +132,7 @@ fn stock_daemonset_configuration_runs_whole_on_a_recorded_node() {
         let differs = found.lines().zip(GOLDEN.lines()).find(|(found, golden)| found != golden);
         panic!("{} differs from the golden file, first at {differs:?}\n{}", place.display(), agent.log());
     }
+    agent.tell_memory("stock DaemonSet configuration");
     let (status, took) = agent.terminate();
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
     least_privilege::assert_granted("node", &server);

@@ -71,6 +71,7 @@ fn stock_deployment_configuration_runs_whole_on_a_recorded_cluster() {
         all_points(&sink).iter().any(|point| point.metric == "k8s.deployment.available")
     });
     wait_for("every event", || events(&sink).values().sum::<usize>() >= EVENTS);
+    agent.tell_memory("stock Deployment configuration");
     // What else is in batches arrives before the end.
     let (status, took) = agent.terminate();
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");

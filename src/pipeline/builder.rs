@@ -240,10 +240,17 @@ impl<'a> Builder<'a> {
                 pipelines.iter().filter(|pipeline| pipeline.id.signal == signal).copied().collect();
             let consumers = self.heads(&of_signal, stop);
             if !consumers.is_empty() {
-                outputs.set(signal, Output::new(consumers));
+                let reads = of_signal.iter().any(|pipeline| self.reads(pipeline));
+                outputs.set(signal, Output::new(consumers).that_reads(reads));
             }
         }
         outputs
+    }
+
+    /// Whether one of the pipeline's processors looks at the telemetry.
+    fn reads(&self, pipeline: &Pipeline) -> bool {
+        let processors = pipeline.processors.iter().filter_map(|id| self.config.processors.get(id));
+        processors.into_iter().any(|processor| processor.config.reads())
     }
 
     fn heads(&self, pipelines: &[&Pipeline], stop: &Stop) -> Vec<Arc<dyn Consumer>> {

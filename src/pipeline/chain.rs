@@ -22,7 +22,7 @@ struct Chain<'a> {
 
 impl Next for Chain<'_> {
     fn send(&mut self, batch: Batch) {
-        self.tap.pass(batch.data());
+        self.tap.pass(&batch);
         match self.stages.split_first_mut() {
             Some((Stage { processor, tap }, rest)) => {
                 processor.process(batch, &mut Chain { tap, stages: rest, output: self.output });

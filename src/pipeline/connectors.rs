@@ -18,7 +18,7 @@ pub(super) fn run(
     loop {
         match input.recv(connector.deadline(), retire) {
             Received::Batch(batch) => {
-                tap.pass(batch.data());
+                tap.pass(&batch);
                 connector.process(batch, outputs);
             }
             Received::Timeout => {}

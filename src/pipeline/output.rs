@@ -46,6 +46,7 @@ impl Consumer for super::ChannelSender {
 pub struct Output {
     consumers: Vec<Arc<dyn Consumer>>,
     counts: Option<Counts>,
+    reads: bool,
     tap: Tap,
 }
 
@@ -58,7 +59,17 @@ struct Counts {
 
 impl Output {
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
-        Self { consumers, counts: None, tap: Tap::default() }
+        Self { consumers, counts: None, reads: false, tap: Tap::default() }
+    }
+
+    /// Says that a processor behind it looks at the telemetry.
+    pub(super) fn that_reads(self, reads: bool) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// Whether a processor behind it looks at the telemetry: it has to be decoded.
+    pub fn reads(&self) -> bool {
+        self.reads
     }
 
     /// Hands the batch to all consumers, waiting for room in each. A consumer that takes nothing
@@ -66,7 +77,7 @@ impl Output {
     /// Returns false when the agent stops: there is no sense in sending more.
     pub fn send(&self, batch: Batch) -> bool {
         let Some((last, others)) = self.consumers.split_last() else { return true };
-        self.tap.pass(batch.data());
+        self.tap.pass(&batch);
         let items = self.count(&batch);
         let mut open = true;
         for consumer in others {
@@ -81,7 +92,7 @@ impl Output {
     /// the first consumer has no room. Once one has taken it the others are waited for.
     pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
         let Some((first, others)) = self.consumers.split_first() else { return Ok(()) };
-        self.tap.pass(batch.data());
+        self.tap.pass(&batch);
         let items = self.count(&batch);
         let copy = (!others.is_empty()).then(|| batch.clone());
         let taken = first.try_consume(batch);

@@ -50,7 +50,7 @@ impl Relay {
 
 impl Consumer for Relay {
     fn consume(&self, mut batch: Batch) -> Result<(), Rejected> {
-        self.tap.pass(batch.data());
+        self.tap.pass(&batch);
         while let Some(consumer) = self.wait() {
             match consumer.consume(batch) {
                 // It may have been closed under our hands to be replaced.
@@ -64,7 +64,7 @@ impl Consumer for Relay {
     fn try_consume(&self, batch: Batch) -> Result<(), Rejected> {
         let current = self.lock().clone();
         let Some(consumer) = current else { return Err(Rejected::Full(batch)) };
-        self.tap.pass(batch.data());
+        self.tap.pass(&batch);
         match consumer.try_consume(batch) {
             Err(Rejected::Stopped(batch)) if !self.is_current(&consumer) => Err(Rejected::Full(batch)),
             other => other,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::pipeline::Data;
+use crate::pipeline::Batch;
 
 /// So long after the last look counting goes on, and a tap stays open.
 const ATTENTION: Duration = Duration::from_secs(5);
@@ -165,19 +165,19 @@ impl Taps {
 
 impl Tap {
     /// A batch passes.
-    pub fn pass(&self, data: &Data) {
+    pub fn pass(&self, batch: &Batch) {
         if let Some(place) = &self.0
             && place.watch.is_on()
         {
-            place.pass(data);
+            place.pass(batch);
         }
     }
 }
 
 impl Place {
     #[cold]
-    fn pass(&self, data: &Data) {
-        self.items.fetch_add(data.items() as u64, Ordering::Relaxed);
+    fn pass(&self, batch: &Batch) {
+        self.items.fetch_add(batch.items() as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         let until = self.open_until.load(Ordering::Relaxed);
         if until == 0 {
@@ -195,7 +195,7 @@ impl Place {
         if !is_due {
             return;
         }
-        let taken = sample::last(data, PER_BATCH);
+        let taken = sample::last(batch.data(), PER_BATCH);
         let at = SystemTime::now();
         let mut samples = self.samples();
         taken.into_iter().rev().for_each(|json| samples.push(Sample { at, json }));
@@ -235,11 +235,13 @@ mod tests {
     use super::*;
     use crate::otlp::AnyValue;
     use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
+    use crate::pipeline::{Ack, Data};
 
-    fn logs(bodies: &[&str]) -> Data {
+    fn logs(bodies: &[&str]) -> Batch {
         let record = |body: &&str| LogRecord { body: Some(AnyValue::from(*body)), ..LogRecord::default() };
         let scope = ScopeLogs { log_records: bodies.iter().map(record).collect(), ..ScopeLogs::default() };
-        Data::Logs(vec![ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() }])
+        let logs = vec![ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() }];
+        Batch::new(Data::Logs(logs), Ack::none())
     }
 
     fn text(samples: &[Sample]) -> String {
