@@ -4,10 +4,9 @@
 //! short rounds, with the programs and without in turns (off, on, on, off), each end on a CPU of its
 //! own; what is compared is a round with the one beside it. The median of the losses is printed with
 //! the interval that holds it in 95 of 100 draws from them, by the clock and by CPU time of both ends,
-//! kernel included. Floors are 2 % and 4 %: when even the lower end of the interval is above, the bench
-//! fails. Then the kernel measures how long the programs themselves run. Reading and
-//! sending 20,000 live flows must take less than 2 % of a core at an interval of 10 s, and the maps
-//! less than 20 MiB.
+//! kernel included. Floors are 2 % and 4 %: when by CPU time even the lower end of the interval is above,
+//! the bench fails. Before, the kernel measures how long the programs themselves run. Reading and sending
+//! 20,000 live flows must take less than 2 % of a core at an interval of 10 s, and the maps less than 20 MiB.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -161,7 +160,7 @@ fn paired(load: &Load) -> bool {
     };
     let rates = median(off.iter().map(|round| round.rate).collect()) / load.scale;
     println!("{}: {rates:.2} {} without the receiver", load.name, load.unit);
-    let mut is_within = true;
+    let mut lowest = 0.0;
     for (what, value) in
         [("by the clock", (|round| round.rate) as fn(&Round) -> f64), ("by CPU time", |round| round.per_cpu)]
     {
@@ -172,9 +171,10 @@ fn paired(load: &Load) -> bool {
             off.len(),
             load.floor
         );
-        is_within &= low < load.floor;
+        // The last one counts: on a machine that does other things the clock says little.
+        lowest = low;
     }
-    is_within
+    lowest < load.floor
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
