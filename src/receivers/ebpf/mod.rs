@@ -10,7 +10,7 @@ mod cgroup_path;
 mod cidr;
 mod cluster;
 mod config;
-mod dns;
+pub mod dns;
 pub mod endpoint;
 mod filter;
 pub mod kernel;
