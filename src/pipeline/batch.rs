@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message;
 
 use super::Ack;
+use crate::otlp::encode;
 use crate::otlp::logs::ResourceLogs;
 use crate::otlp::metrics::ResourceMetrics;
 use crate::otlp::trace::ResourceSpans;
@@ -89,9 +90,9 @@ impl Data {
     /// Appends the encoded export request (`Export*ServiceRequest`) to `buf`.
     pub fn encode(&self, buf: &mut Vec<u8>) {
         match self {
-            Self::Logs(all) => prost::encoding::message::encode_repeated(1, all, buf),
-            Self::Metrics(all) => prost::encoding::message::encode_repeated(1, all, buf),
-            Self::Traces(all) => prost::encoding::message::encode_repeated(1, all, buf),
+            Self::Logs(all) => encode::request(all, buf),
+            Self::Metrics(all) => encode::request(all, buf),
+            Self::Traces(all) => encode::request(all, buf),
         }
     }
 
@@ -119,6 +120,8 @@ pub struct Lane(pub u64);
 #[derive(Clone, Debug)]
 pub struct Batch {
     data: Arc<Data>,
+    /// What [`Batch::bytes`] has found, until the data changes.
+    bytes: OnceLock<usize>,
     pub ack: Ack,
     pub lane: Option<Lane>,
     /// Address of the client that sent it, for batches from the network that were not merged.
@@ -127,7 +130,7 @@ pub struct Batch {
 
 impl Batch {
     pub fn new(data: Data, ack: Ack) -> Self {
-        Self { data: Arc::new(data), ack, lane: None, peer: None }
+        Self { data: Arc::new(data), bytes: OnceLock::new(), ack, lane: None, peer: None }
     }
 
     pub fn in_lane(mut self, lane: Option<Lane>) -> Self {
@@ -140,6 +143,7 @@ impl Batch {
     }
 
     pub fn data_mut(&mut self) -> &mut Data {
+        self.bytes.take();
         Arc::make_mut(&mut self.data)
     }
 
@@ -156,8 +160,9 @@ impl Batch {
         self.data.items()
     }
 
-    /// Size of the encoded export request in bytes: what byte limits count. Walks the whole batch.
+    /// Size of the encoded export request in bytes: what byte limits count. Walks the whole batch
+    /// when it has changed since.
     pub fn bytes(&self) -> usize {
-        self.data.encoded_len()
+        *self.bytes.get_or_init(|| self.data.encoded_len())
     }
 }
