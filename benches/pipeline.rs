@@ -81,12 +81,13 @@ fn full() {
     let cpu = agent.cpu();
     println!(
         "full speed: {:.1} MB/s ({:.0} lines/s; floor 60 MB/s), {:.1} MB per CPU second, {:.2} µs a line, \
-         {:.1} MiB at most (floor 40), {:.1} B on the wire a record, {:.0} B raw",
+         {:.1} MiB at most (floor 40), now {:.1} of pages of files, {:.1} B on the wire a record, {:.0} B raw",
         bytes as f64 * most as f64 / total as f64 / 1e6 / seconds,
         most as f64 / seconds,
         bytes as f64 / 1e6 / cpu,
         cpu * 1e6 / total as f64,
         agent.memory("VmHWM:"),
+        agent.memory("RssFile:"),
         arrivals.wire(),
         arrivals.raw(),
     );
@@ -120,10 +121,10 @@ fn steady() {
     let took = started.elapsed().as_secs_f64() - warm as f64;
     let arrivals = agent.wait_for((warm + watched) * A_SECOND, Duration::from_mins(1));
     println!(
-        "10,000 lines/s: {:.2} % of a core (floor 5), {most:.1} MiB (floor 20), {:.1} of them anonymous, \
+        "10,000 lines/s: {:.2} % of a core (floor 5), {most:.1} MiB (floor 20), now {:.1} of pages of files, \
          {:.1} B on the wire a record, {:.0} B raw",
         spent / took * 100.0,
-        agent.memory("RssAnon:"),
+        agent.memory("RssFile:"),
         arrivals.wire(),
         arrivals.raw(),
     );
@@ -149,12 +150,13 @@ fn backlog() {
     let early = arrivals.time_of(|seen| seen.small >= SMALL * (LINES_EACH - 1));
     println!(
         "backlog of {:.1} GB and {SMALL} small files: {:.1} MB/s, small ones there after {:.2} s of {:.2}, \
-         {:.1} MiB at most (floor 40), {:.1} B on the wire a record",
+         {:.1} MiB at most (floor 40), now {:.1} of pages of files, {:.1} B on the wire a record",
         (pieces * piece.len()) as f64 / 1e9,
         (pieces * piece.len() + SMALL * small.len()) as f64 / 1e6 / all.as_secs_f64(),
         early.as_secs_f64(),
         all.as_secs_f64(),
         agent.memory("VmHWM:"),
+        agent.memory("RssFile:"),
         arrivals.wire(),
     );
     assert!(early < all / 4, "small files wait for the large one");

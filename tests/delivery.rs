@@ -258,7 +258,8 @@ fn a_batch_that_memory_has_no_room_for_is_not_waited_for() {
     let mut agent = Agent::start(dir.path(), &text);
     agent.wait_ready();
     wait_for("all lines but those of a last batch", || {
-        let records: usize = sink.arrived(|arrived| arrived.data.as_ref().map_or(0, Data::items)).iter().sum();
+        let records: usize =
+            sink.arrived(|arrived| arrived.data.as_ref().map_or(0, Data::items)).iter().sum();
         records >= LINES - 2000
     });
 }
