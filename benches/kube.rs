@@ -21,7 +21,7 @@ use kmagent::component::{Context, NoHost, Processor};
 use kmagent::config::from_yaml;
 use kmagent::kube::list_watch::Sink;
 use kmagent::kube::objects::{Pod, PodNeeds};
-use kmagent::kube::{Pieces, Store, read_list};
+use kmagent::kube::{Namespaces, Pieces, Store, read_list};
 use kmagent::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
 use kmagent::otlp::{KeyValue, Resource};
 use kmagent::pipeline::{Ack, Batch, Data, Stop};
@@ -180,7 +180,9 @@ fn enrich(bencher: Bencher, records: usize) {
     server.load(PODS, include_str!("../tests/fixtures/kube/api/pods-on-node-a.json"));
     server.load("/apis/apps/v1/replicasets", include_str!("../tests/fixtures/kube/api/replicasets.json"));
     let config: K8sAttributesConfig = from_yaml(STOCK).unwrap();
-    let metadata = Metadata::start(&config, Some("node-a"), &server.client(), &Telemetry::new()).unwrap();
+    let metadata =
+        Metadata::start(&config, Some("node-a"), &Namespaces::default(), &server.client(), &Telemetry::new())
+            .unwrap();
     let mut enrich: Box<dyn Processor> = processor(&config, Arc::new(metadata), context());
     let uids: Vec<String> = server
         .objects(PODS)

@@ -5,6 +5,7 @@
 #include <bpf/bpf_endian.h>
 #include "shared.h"
 #include "maps.h"
+#include "flows.h"
 #include "packet.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -12,54 +13,28 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* The cookie of the agent's network namespace, once a socket was made there. */
 __u64 own_namespace = 0;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 16);
-	__type(key, struct flow_key);
-	__type(value, struct flow_stats);
-} flows SEC(".maps");
+/* Others look at every socket and see each one close: then packets of established connections are
+ * counted in their socket, and added to the flow by them. In a section of its own, and so a map. */
+__u32 counts_in_sockets SEC(".data.switch") = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } dns SEC(".maps");
 
-static __always_inline void count_flow(const struct flow_key *key, __u64 bytes, __u64 packets)
-{
-	struct flow_stats *stats = bpf_map_lookup_elem(&flows, key);
-	struct flow_stats first = { bytes, packets };
-	long error;
-
-	if (stats) {
-		stats->bytes += bytes;
-		stats->packets += packets;
-		return;
-	}
-	error = bpf_map_update_elem(&flows, key, &first, BPF_NOEXIST);
-	if (!error)
-		return;
-	/* Another CPU made it meanwhile, or there is no room. */
-	stats = bpf_map_lookup_elem(&flows, key);
-	if (stats) {
-		stats->bytes += bytes;
-		stats->packets += packets;
-	} else {
-		lose(key->direction == EGRESS ? LOST_EGRESS : LOST_INGRESS, bytes, packets);
-	}
-}
-
 static __always_inline void send_dns(struct __sk_buff *skb, const struct packet *packet,
 				     const struct flow_key *key)
 {
 	struct dns_event *event;
+	__u32 headers = packet->payload - packet->start;
 	__u32 length = packet->length;
 	__u64 kept;
 
-	if (length < packet->payload + 12) {
+	if (length < headers + 12) {
 		lose(LOST_MALFORMED, 0, 1);
 		return;
 	}
-	length -= packet->payload;
+	length -= headers;
 	event = bpf_ringbuf_reserve(&dns, sizeof(*event), 0);
 	if (!event) {
 		lose(LOST_DNS, 0, 1);
@@ -68,8 +43,7 @@ static __always_inline void send_dns(struct __sk_buff *skb, const struct packet 
 	kept = length < DNS_PAYLOAD ? length : DNS_PAYLOAD;
 	/* The verifier must see the bounds on the very register that is used. */
 	asm volatile("" : "+r"(kept));
-	if (kept < 12 || kept > DNS_PAYLOAD ||
-	    bpf_skb_load_bytes_relative(skb, packet->payload, event->payload, kept, BPF_HDR_START_NET)) {
+	if (kept < 12 || kept > DNS_PAYLOAD || load(skb, packet, packet->payload, event->payload, kept)) {
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		lose(LOST_MALFORMED, 0, 1);
 		return;
@@ -98,7 +72,6 @@ static __always_inline struct socket *socket_of(struct __sk_buff *skb, struct bp
 			socket->sent = tcp->bytes_acked;
 			socket->received = tcp->bytes_received;
 		}
-		socket->established_before = sk->state == BPF_TCP_ESTABLISHED;
 	}
 	return socket;
 }
@@ -116,6 +89,97 @@ static __always_inline void about_zero_window(const struct flow_key *key)
 								&stats->zero_windows_received, 1);
 }
 
+static __always_inline _Bool is_counted(__u8 direction)
+{
+	return settings.count_flows && settings.directions & (1 << direction);
+}
+
+static __always_inline void count(const struct flow_key *key, __u64 bytes, __u64 packets)
+{
+	if (settings.sampling > 1) {
+		lose(SEEN, bytes, packets);
+		if (bpf_get_prandom_u32() % settings.sampling)
+			return;
+		bytes *= settings.sampling;
+		packets *= settings.sampling;
+	}
+	count_flow(key, bytes, packets);
+}
+
+/* A packet of an established connection, which is most of them: who it is from and for was found out
+ * with an earlier one, and only its size is of interest. False when it is anything else. */
+static __always_inline _Bool handle_known(struct __sk_buff *skb, __u8 direction, struct socket *socket)
+{
+	const unsigned char *ip = (void *)(long)skb->data;
+	const unsigned char *end = (void *)(long)skb->data_end;
+	const struct tcp_header *tcp;
+	__u64 packets = skb->gso_segs;
+	__u64 bytes = skb->len;
+	struct flow_key key;
+	__u32 ifindex = 0;
+	__u32 at;
+
+	if (!socket->has_key || ip + sizeof(struct ipv6) > end)
+		return 0;
+	/* Without options, extensions and fragments. */
+	if (ip[0] == 0x45 && ip[9] == PROTO_TCP && !(*(const __be16 *)(ip + 6) & bpf_htons(0x3fff)))
+		at = sizeof(struct ipv4);
+	else if (ip[0] >> 4 == 6 && ip[6] == PROTO_TCP)
+		at = sizeof(struct ipv6);
+	else
+		return 0;
+	tcp = (const void *)(ip + at);
+	if ((const unsigned char *)(tcp + 1) > end)
+		return 0;
+	if (tcp->flags & (TCP_SYN | TCP_RST | TCP_FIN) || !tcp->window)
+		return 0;
+	if ((direction == EGRESS ? tcp->source : tcp->destination) != socket->local_port ||
+	    (direction == EGRESS ? tcp->destination : tcp->source) != socket->remote_port)
+		return 0;
+	if (!is_counted(direction))
+		return 1;
+	if (socket->own_namespace)
+		ifindex = skb->ifindex;
+	if (packets > 1)
+		bytes += (packets - 1) * (at + (tcp->offset >> 4) * 4);
+	else
+		packets = 1;
+	/* It may come in by another interface than it goes out. */
+	if (counts_in_sockets && (!ifindex || ifindex == socket->ifindex)) {
+		if (direction == EGRESS) {
+			/* Under the lock of the socket. */
+			socket->sent_out.bytes += bytes;
+			socket->sent_out.packets += packets;
+		} else {
+			__sync_fetch_and_add(&socket->taken_in.bytes, bytes);
+			__sync_fetch_and_add(&socket->taken_in.packets, packets);
+		}
+		return 1;
+	}
+	key = socket->key;
+	key.direction = direction;
+	key.ifindex = ifindex;
+	count(&key, bytes, packets);
+	return 1;
+}
+
+/* Keeps the key for the packets that follow on the same connection. */
+static __always_inline void keep_key(struct socket *socket, const struct bpf_sock *sk,
+				     const struct packet *packet, const struct flow_key *key)
+{
+	_Bool is_egress = key->direction == EGRESS;
+
+	if (packet->tcp_flags & TCP_SYN)
+		socket->has_key = 0;
+	else if (!socket->has_key && sk->state == BPF_TCP_ESTABLISHED) {
+		socket->key = *key;
+		socket->ifindex = key->ifindex;
+		socket->local_port = bpf_htons(is_egress ? packet->source_port : packet->destination_port);
+		socket->remote_port = bpf_htons(is_egress ? packet->destination_port : packet->source_port);
+		socket->has_key = 1;
+	}
+}
+
 static __always_inline void handle(struct __sk_buff *skb, __u8 direction, _Bool by_socket)
 {
 	struct socket *socket = 0;
@@ -125,7 +189,16 @@ static __always_inline void handle(struct __sk_buff *skb, __u8 direction, _Bool 
 	__u64 bytes, packets;
 	int read;
 
-	read = read_packet(skb, &packet);
+	if (by_socket) {
+		sk = skb->sk;
+		if (sk)
+			sk = bpf_sk_fullsock(sk);
+		if (sk)
+			socket = socket_of(skb, sk);
+		if (socket && handle_known(skb, direction, socket))
+			return;
+	}
+	read = read_packet(skb, &packet, !by_socket);
 	if (read) {
 		if (read < 0)
 			lose(LOST_MALFORMED, skb->len, 1);
@@ -148,15 +221,8 @@ static __always_inline void handle(struct __sk_buff *skb, __u8 direction, _Bool 
 		key.remote_port = packet.source_port;
 	}
 
-	if (by_socket) {
-		sk = skb->sk;
-		if (sk)
-			sk = bpf_sk_fullsock(sk);
-		if (sk)
-			socket = socket_of(skb, sk);
-	} else {
+	if (!by_socket)
 		key.ifindex = skb->ifindex;
-	}
 	if (socket) {
 		if (!socket->cgroup)
 			socket->cgroup = bpf_skb_cgroup_id(skb);
@@ -184,24 +250,19 @@ static __always_inline void handle(struct __sk_buff *skb, __u8 direction, _Bool 
 	    (direction == EGRESS ? packet.destination_port : packet.source_port) == settings.dns_port)
 		send_dns(skb, &packet, &key);
 	fold_ports(&key);
-	if (packet.protocol == PROTO_TCP && !packet.window && socket &&
-	    !(packet.tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)))
-		about_zero_window(&key);
+	if (packet.protocol == PROTO_TCP && socket) {
+		keep_key(socket, sk, &packet, &key);
+		if (!packet.window && !(packet.tcp_flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+			about_zero_window(&key);
+	}
 
-	if (!settings.count_flows || !(settings.directions & (1 << direction)))
+	if (!is_counted(direction))
 		return;
 	packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
 	/* From the network header on: what lies before it is there on the way through an interface only. */
 	bytes = by_socket || !packet.length ? skb->len : packet.length;
-	bytes += (packets - 1) * packet.headers;
-	lose(SEEN, bytes, packets);
-	if (settings.sampling > 1) {
-		if (bpf_get_prandom_u32() % settings.sampling)
-			return;
-		bytes *= settings.sampling;
-		packets *= settings.sampling;
-	}
-	count_flow(&key, bytes, packets);
+	bytes += (packets - 1) * (packet.payload - packet.start);
+	count(&key, bytes, packets);
 }
 
 SEC("cgroup_skb/egress")

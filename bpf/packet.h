@@ -6,6 +6,7 @@
 #define ETH_P_IPV6 0x86dd
 #define ETH_P_8021Q 0x8100
 #define ETH_P_8021AD 0x88a8
+#define ETHERNET_LEN 14
 
 #define PROTO_TCP 6
 #define PROTO_UDP 17
@@ -29,9 +30,17 @@ struct packet {
 	__u8 protocol;
 	__u8 family;
 	__u8 tcp_flags;
-	__u32 headers; /* length of network and transport header, for segments cut later */
+	__u32 start; /* where the network header begins */
 	__u32 payload; /* where what follows the transport header begins */
 	__u32 length; /* of the whole, from the network header on, as its header says; 0 = it does not */
+	__u32 from; /* what the places above are counted from: BPF_HDR_START_NET or _MAC */
+};
+
+struct tcp_header {
+	__be16 source, destination;
+	__be32 sequence, acknowledged;
+	__u8 offset, flags;
+	__be16 window;
 };
 
 struct ipv4 {
@@ -56,9 +65,10 @@ struct ipv6 {
 	__u8 destination[ADDRESS_LEN];
 };
 
-static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32 length)
+static __always_inline int load(struct __sk_buff *skb, const struct packet *packet, __u32 at, void *to,
+				__u32 length)
 {
-	return bpf_skb_load_bytes_relative(skb, at, to, length, BPF_HDR_START_NET);
+	return bpf_skb_load_bytes_relative(skb, at, to, length, packet->from);
 }
 
 static __always_inline void map_v4(__u8 *to, const __u8 *from)
@@ -71,33 +81,27 @@ static __always_inline void map_v4(__u8 *to, const __u8 *from)
 static __always_inline int read_ports(struct __sk_buff *skb, __u32 at, struct packet *packet)
 {
 	if (packet->protocol == PROTO_TCP) {
-		struct {
-			__be16 source, destination;
-			__be32 sequence, acknowledged;
-			__u8 offset, flags;
-			__be16 window;
-		} header;
+		struct tcp_header header;
 
-		if (load(skb, at, &header, sizeof(header)))
+		if (load(skb, packet, at, &header, sizeof(header)))
 			return -1;
 		packet->source_port = bpf_ntohs(header.source);
 		packet->destination_port = bpf_ntohs(header.destination);
 		packet->tcp_flags = header.flags;
 		packet->window = bpf_ntohs(header.window);
-		packet->headers = at + (header.offset >> 4) * 4;
+		packet->payload = at + (header.offset >> 4) * 4;
 	} else if (packet->protocol == PROTO_UDP || packet->protocol == PROTO_SCTP ||
 		   packet->protocol == PROTO_UDPLITE) {
 		__be16 ports[2];
 
-		if (load(skb, at, ports, sizeof(ports)))
+		if (load(skb, packet, at, ports, sizeof(ports)))
 			return -1;
 		packet->source_port = bpf_ntohs(ports[0]);
 		packet->destination_port = bpf_ntohs(ports[1]);
-		packet->headers = at + 8;
+		packet->payload = at + 8;
 	} else {
-		packet->headers = at;
+		packet->payload = at;
 	}
-	packet->payload = packet->headers;
 	return 0;
 }
 
@@ -106,7 +110,7 @@ static __always_inline int read_v4(struct __sk_buff *skb, __u32 at, struct packe
 	struct ipv4 ip;
 	__u32 length;
 
-	if (load(skb, at, &ip, sizeof(ip)))
+	if (load(skb, packet, at, &ip, sizeof(ip)))
 		return -1;
 	length = (ip.version_and_length & 15) * 4;
 	if (ip.version_and_length >> 4 != 4 || length < sizeof(ip))
@@ -117,7 +121,7 @@ static __always_inline int read_v4(struct __sk_buff *skb, __u32 at, struct packe
 	map_v4(packet->source, ip.source);
 	map_v4(packet->destination, ip.destination);
 	if (ip.fragment & bpf_htons(0x1fff)) {
-		packet->headers = packet->payload = at + length;
+		packet->payload = at + length;
 		return 0;
 	}
 	return read_ports(skb, at + length, packet);
@@ -129,7 +133,7 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 start, struct pa
 	__u32 at = start + sizeof(ip);
 	__u8 next;
 
-	if (load(skb, start, &ip, sizeof(ip)))
+	if (load(skb, packet, start, &ip, sizeof(ip)))
 		return -1;
 	packet->family = FAMILY_V6;
 	packet->length = ip.length ? bpf_ntohs(ip.length) + sizeof(ip) : 0;
@@ -146,12 +150,12 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 start, struct pa
 		/* Hop-by-hop, routing, destination options, mobility; fragment; authentication. */
 		if (next != 0 && next != 43 && next != 60 && next != 135 && next != 44 && next != 51)
 			break;
-		if (load(skb, at, &extension, sizeof(extension)))
+		if (load(skb, packet, at, &extension, sizeof(extension)))
 			return -1;
 		if (next == 44) {
 			if (extension.fragment & bpf_htons(0xfff8)) {
 				packet->protocol = extension.next;
-				packet->headers = packet->payload = at + 8;
+				packet->payload = at + 8;
 				return 0;
 			}
 			at += 8;
@@ -167,27 +171,35 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 start, struct pa
 }
 
 /* Reads the headers; -1 when they cannot be read, 1 when it is not a packet of IP. */
-static __always_inline int read_packet(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int read_packet(struct __sk_buff *skb, struct packet *packet, _Bool at_interface)
 {
 	__u16 protocol = bpf_ntohs(skb->protocol);
-	__u32 at = 0;
+	__u32 start = 0;
 
 	__builtin_memset(packet, 0, sizeof(*packet));
+	packet->from = BPF_HDR_START_NET;
+	/* Tags lie before or behind what the kernel calls the network header, but always behind the
+	 * addresses of Ethernet. */
+	if (at_interface && (protocol == ETH_P_8021Q || protocol == ETH_P_8021AD)) {
+		packet->from = BPF_HDR_START_MAC;
+		start = ETHERNET_LEN;
 #pragma unroll
-	for (int i = 0; i < MOST_VLANS; i++) {
-		__be16 tag[2];
+		for (int i = 0; i < MOST_VLANS; i++) {
+			__be16 tag[2];
 
-		if (protocol != ETH_P_8021Q && protocol != ETH_P_8021AD)
-			break;
-		if (load(skb, at, tag, sizeof(tag)))
-			return -1;
-		protocol = bpf_ntohs(tag[1]);
-		at += sizeof(tag);
+			if (protocol != ETH_P_8021Q && protocol != ETH_P_8021AD)
+				break;
+			if (load(skb, packet, start, tag, sizeof(tag)))
+				return -1;
+			protocol = bpf_ntohs(tag[1]);
+			start += sizeof(tag);
+		}
 	}
+	packet->start = start;
 	if (protocol == ETH_P_IP)
-		return read_v4(skb, at, packet);
+		return read_v4(skb, start, packet);
 	if (protocol == ETH_P_IPV6)
-		return read_v6(skb, at, packet);
+		return read_v6(skb, start, packet);
 	return 1;
 }
 

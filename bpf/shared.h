@@ -44,7 +44,8 @@ enum lost {
 	LOST_TCP, /* events on TCP connections without room */
 	LOST_DROPS,
 	LOST_DNS, /* DNS messages without room */
-	SEEN, /* all that was looked at */
+	SEEN, /* all that was looked at, when not all is counted */
+	SOCKETS, /* of which something is known, counted by the pass over them */
 	LOST_KINDS,
 };
 
@@ -130,20 +131,31 @@ struct settings {
 	char beacon[COMM_LEN];
 };
 
-/* What is known of a socket for as long as it lives. A listener's is inherited by what it accepts. */
+/* What is known of a socket for as long as it lives. A listener's is inherited by what it accepts. In
+ * the order of use: what packets on their way out need is in one line of the cache, with eight bytes of
+ * the kernel before it; then what those on their way in count, who may run on another CPU. */
 struct socket {
-	__u64 cgroup;
+	/* Of the established connection that the key is of; as in its packets. */
+	__be16 local_port;
+	__be16 remote_port;
+	__u8 has_key;
+	__u8 own_namespace; /* in the network namespace of the agent */
+	__u8 role;
+	__u8 unused;
+	__u32 ifindex; /* of the key */
+	__u32 drops;
+	struct flow_stats sent_out; /* all that was counted here rather than in the flow */
 	__u64 opened; /* ns, connect() */
 	__u64 established; /* ns, 0 = never seen */
 	__u64 sent; /* counters of the socket, as of when they were last looked at */
+	struct flow_stats taken_in;
+	struct flow_key key; /* of all packets of the connection, but for the direction */
+	struct flow_stats added[2]; /* what of both was added to the flows, by direction */
+	__u64 cgroup;
 	__u64 received;
 	__u32 out_of_order;
-	__u32 drops;
 	char comm[COMM_LEN];
-	__u8 role;
-	__u8 own_namespace; /* in the network namespace of the agent */
-	__u8 established_before; /* was there when its state was first looked at */
-	__u8 unused[5];
+	__u32 unused2;
 };
 
 /* In a section of its own, and so a map of its own. */

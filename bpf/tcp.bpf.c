@@ -8,6 +8,7 @@
 #include "shared.h"
 #include "kernel.h"
 #include "maps.h"
+#include "flows.h"
 #include "netns.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -198,6 +199,10 @@ static __always_inline void closed(const struct sock *sk, struct socket *socket,
 	int error = BPF_CORE_READ(sk, sk_err);
 	__u64 now;
 
+	if (socket) {
+		socket->has_key = 0;
+		add_to_flow(socket);
+	}
 	if (before == BPF_TCP_LISTEN || (!socket && before != BPF_TCP_SYN_SENT))
 		return;
 	stats = stats_of(sk, socket);
@@ -359,8 +364,14 @@ int every_socket(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct socket *socket = ctx->value;
 
-	if (sk && socket && sk->sk_protocol == PROTO_TCP)
+	if (socket)
+		lose(SOCKETS, 0, 1);
+	if (sk && socket && sk->sk_protocol == PROTO_TCP) {
+		/* One that is being closed adds up by itself. */
+		if (sk->__sk_common.skc_state != BPF_TCP_CLOSE)
+			add_to_flow(socket);
 		look_at(sk, socket);
+	}
 	return 0;
 }
 

@@ -126,6 +126,12 @@ pub trait StorageClient: Send {
 pub trait Receiver: Send {
     /// Runs until `stop` is raised, and then returns within a second.
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError>;
+
+    /// Whether it counts itself what it hands in, as `otelcol_receiver_accepted_*` and `…_refused_*`:
+    /// nobody else does then.
+    fn counts_itself(&self) -> bool {
+        false
+    }
 }
 
 /// Changes, drops, merges or holds back batches. Runs in the thread of its pipeline.
@@ -250,6 +256,11 @@ pub trait ReceiverConfig: fmt::Debug + Send {
 pub trait ProcessorConfig: fmt::Debug + Send {
     fn validate(&self, issues: &mut Issues) {
         let _ = issues;
+    }
+    /// Whether it looks at the telemetry. Where no processor does, what came over the wire is not
+    /// decoded.
+    fn reads(&self) -> bool {
+        true
     }
     fn build(&self, context: Context, signal: Signal) -> Result<Box<dyn Processor>, BuildError>;
 }

@@ -2,7 +2,6 @@
 //! with plain OS threads. `ARCHITECTURE.md` is the map of this crate.
 
 pub mod agent;
-pub mod allocator;
 pub mod cli;
 pub mod component;
 pub mod config;
@@ -13,6 +12,7 @@ pub mod exporters;
 pub mod expr;
 pub mod extensions;
 pub mod kube;
+pub mod memory;
 pub mod net;
 pub mod otlp;
 pub mod ottl;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use kmagent::component::{Context, NoHost, Processor};
 use kmagent::config::{ComponentId, from_yaml};
+use kmagent::kube::Namespaces;
 use kmagent::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
 use kmagent::otlp::{AnyValue, Attributes, KeyValue, Resource};
 use kmagent::pipeline::{Ack, Batch, Data, Stop};
@@ -48,10 +49,17 @@ fn context() -> Context {
 }
 
 fn set_up(server: &FakeKube, yaml: &str, node: Option<&str>) -> Setup {
+    set_up_within(server, yaml, node, "")
+}
+
+/// With the namespaces of the environment, separated by commas.
+fn set_up_within(server: &FakeKube, yaml: &str, node: Option<&str>, limit: &str) -> Setup {
     let config: K8sAttributesConfig = from_yaml(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
     let context = context();
     let telemetry = context.telemetry.clone();
-    let metadata = Arc::new(Metadata::start(&config, node, &server.client(), &telemetry).unwrap());
+    let namespaces = Namespaces::within("k8sattributes", &config.named_namespaces(), limit);
+    let client = server.client();
+    let metadata = Arc::new(Metadata::start(&config, node, &namespaces, &client, &telemetry).unwrap());
     Setup { processor: processor(&config, metadata.clone(), context), metadata, telemetry }
 }
 
@@ -537,6 +545,25 @@ filter:
     assert_eq!(first.path, "/api/v1/namespaces/shop/pods");
     assert_eq!(first.query["fieldSelector"], "spec.nodeName=node-a,spec.nodeName!=node-b");
     assert_eq!(first.query["labelSelector"], "app=web,tier!=db,on,!off");
+}
+
+#[test]
+fn with_limited_namespaces_each_is_listed_on_its_own_and_nothing_else() {
+    let server = recorded();
+    let yaml = "
+extract:
+  metadata: [k8s.pod.name, k8s.deployment.uid, k8s.deployment.name]
+  labels: [{tag_name: app, key: app, from: deployment}]
+pod_association: [{sources: [{from: resource_attribute, name: k8s.pod.uid}]}]";
+    let mut setup = set_up_within(&server, yaml, None, "shop,payments");
+    let found = setup.of_uid("3e973a2c-8434-456e-8c56-31230ab6dbde");
+    assert_has(&found, &[("k8s.pod.name", "frontend-7f95c5b857-7jhqj"), ("k8s.deployment.name", "frontend")]);
+    let outside = setup.of_uid("5caef913-617a-4b54-b96b-0812b9b00c5d");
+    assert_eq!(outside.get("k8s.pod.name"), None, "a pod of kube-system");
+    let within =
+        |path: &str| ["shop", "payments"].iter().any(|n| path.contains(&format!("/namespaces/{n}/")));
+    let paths: Vec<String> = server.seen().into_iter().map(|seen| seen.path).collect();
+    assert!(paths.len() >= 6 && paths.iter().all(|path| within(path)), "{paths:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 mod chart;
 mod command_line;
+mod debug_page;
 mod delivery;
 mod dependencies;
 #[cfg(feature = "ebpf")]
@@ -19,6 +20,7 @@ mod k8s_leader;
 mod k8sattributes;
 mod kube_informer;
 mod kubeletstats;
+mod least_privilege;
 mod otlp_agent;
 mod otlp_clients;
 mod otlp_receiver;

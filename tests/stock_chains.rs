@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kmagent::component::Processor;
 use kmagent::config::{Decoder, Node, from_yaml};
+use kmagent::kube::Namespaces;
 use kmagent::otlp::logs::ResourceLogs;
 use kmagent::otlp::metrics::{Data as MetricData, Metric, Number, ResourceMetrics};
 use kmagent::otlp::trace::{ResourceSpans, ScopeSpans, Span};
@@ -66,8 +67,14 @@ fn build(config: &Value, id: &str, signal: Signal, cluster: &FakeKube) -> Box<dy
     let context = context(id, Stop::never(), &StatusBoard::default());
     if id == "k8sattributes" {
         let config: K8sAttributesConfig = decode(own);
-        let metadata =
-            Metadata::start(&config, Some("node-a"), &cluster.client(), &context.telemetry).unwrap();
+        let metadata = Metadata::start(
+            &config,
+            Some("node-a"),
+            &Namespaces::default(),
+            &cluster.client(),
+            &context.telemetry,
+        )
+        .unwrap();
         return processor(&config, Arc::new(metadata), context);
     }
     let name = id.split('/').next().unwrap();

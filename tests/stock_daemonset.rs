@@ -15,6 +15,7 @@ use kmagent::otlp::metrics::{Data as Points, Number};
 use kmagent::otlp::{Attributes, KeyValue};
 use kmagent::pipeline::Data;
 
+use crate::least_privilege;
 use crate::support::agent::{Agent, command};
 use crate::support::kube::{FakeKube, PODS, eventually};
 use crate::support::sink::TestSink;
@@ -131,8 +132,10 @@ fn stock_daemonset_configuration_runs_whole_on_a_recorded_node() {
         let differs = found.lines().zip(GOLDEN.lines()).find(|(found, golden)| found != golden);
         panic!("{} differs from the golden file, first at {differs:?}\n{}", place.display(), agent.log());
     }
+    agent.tell_memory("stock DaemonSet configuration");
     let (status, took) = agent.terminate();
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+    least_privilege::assert_granted("node", &server);
 }
 
 fn write_lines(path: &PathBuf) {

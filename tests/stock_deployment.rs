@@ -12,6 +12,7 @@ use serde_yaml::Value;
 
 use crate::k8s_cluster::{first_collection, recorded_at};
 use crate::k8s_events::event;
+use crate::least_privilege;
 use crate::otlp_agent::{grpc_relay, post};
 use crate::otlp_clients::{ITEMS, javascript, python};
 use crate::support::agent::{Agent, command, wait_for};
@@ -70,10 +71,12 @@ fn stock_deployment_configuration_runs_whole_on_a_recorded_cluster() {
         all_points(&sink).iter().any(|point| point.metric == "k8s.deployment.available")
     });
     wait_for("every event", || events(&sink).values().sum::<usize>() >= EVENTS);
+    agent.tell_memory("stock Deployment configuration");
     // What else is in batches arrives before the end.
     let (status, took) = agent.terminate();
     assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
 
+    least_privilege::assert_granted("cluster", &server);
     assert_eq!(from_applications(&sink), expected);
     let told = events(&sink);
     let wanted: BTreeMap<String, usize> = (0..EVENTS).map(|n| (format!("message {n}"), 1)).collect();

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::signals::Signal;
-use crate::allocator;
 use crate::config::Loaded;
+use crate::memory::{TIDY_EVERY, Tidying};
 use crate::pipeline::{Change, Event, Graph, Leftover, StartError};
 use crate::telemetry::{StatusBoard, Telemetry};
 
@@ -71,6 +71,7 @@ impl Agent {
     /// Runs until a signal asks to stop or a component fails; takes up the latest configuration when
     /// a signal asks for it.
     pub fn run(mut self, signals: &Receiver<Signal>, configurations: &mut dyn Configurations) -> Exit {
+        let mut memory = Tidying::default();
         let failed = loop {
             match self.wait(signals) {
                 Wake::Signal(Signal::Reload) => {
@@ -88,7 +89,7 @@ impl Agent {
                     say_stopping(name);
                     break false;
                 }
-                Wake::Idle => allocator::give_back(),
+                Wake::Idle => memory.tidy(),
                 Wake::Ended(event) => {
                     if self.graph.note(&event) {
                         log::error!("stopping, since {} failed", event.component);
@@ -201,7 +202,7 @@ impl Agent {
             recv(signals) -> signal => signal.map_or(Wake::Signal(Signal::Stop("the end of signals")), Wake::Signal),
             recv(self.graph.receiver_ends()) -> event => Wake::ended(event),
             recv(self.graph.pipeline_ends()) -> event => Wake::ended(event),
-            default(allocator::GIVE_BACK_EVERY) => Wake::Idle,
+            default(TIDY_EVERY) => Wake::Idle,
         }
     }
 }

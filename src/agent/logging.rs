@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use env_logger::fmt::Formatter;
 use log::{LevelFilter, Record};
 
+use crate::telemetry;
 use crate::time::rfc3339;
 
 /// How a line looks.
@@ -55,6 +56,9 @@ fn line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     let level = record.level().as_str().to_ascii_lowercase();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("main");
+    if record.level() <= log::Level::Warn {
+        telemetry::note(record.level(), thread, &record.args().to_string());
+    }
     if ENCODING.load(Ordering::Relaxed) == Encoding::Console as u8 {
         return writeln!(out, "{time}\t{level}\t{thread}\t{}", record.args());
     }

@@ -11,8 +11,8 @@ use super::sink::{Answer, Sink};
 use super::summary::Summary;
 use crate::agent::Agent;
 use crate::agent::signals::Signal;
-use crate::allocator;
 use crate::config::Loaded;
+use crate::memory::Tidying;
 use crate::pipeline::Signal as Kind;
 use crate::telemetry::Usage;
 
@@ -57,8 +57,9 @@ pub fn run(
     let config = load(&configuration::yaml(&endpoint, interval)).map_err(DemoError::Config)?;
     let agent = Agent::start(&config)?;
     let screen = Screen::new(once);
-    let show = |usage: &mut Usage| {
-        allocator::give_back();
+    let mut memory = Tidying::default();
+    let mut show = |usage: &mut Usage| {
+        memory.tidy();
         usage.look();
         screen.draw(&summary.lock().unwrap_or_else(PoisonError::into_inner), usage, &endpoint);
     };

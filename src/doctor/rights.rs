@@ -16,6 +16,8 @@ pub struct Right {
     pub path: Option<&'static str>,
     /// Whether its objects are in namespaces.
     pub is_namespaced: bool,
+    /// The only namespace where it is needed, whatever is monitored.
+    pub namespace: Option<String>,
 }
 
 impl fmt::Display for Right {
@@ -49,11 +51,11 @@ pub fn of(used: &Used<'_>) -> Vec<Right> {
     match used.kind {
         "kubeletstats" => kubelet(used),
         "k8sattributes" => attributes(used),
-        "k8s_cluster" => {
-            CLUSTER.iter().flat_map(|(group, resource, within)| followed(group, resource, *within)).collect()
-        }
+        "k8s_cluster" => cluster(used),
         "k8s_events" => followed("", "events", true),
         "k8sobjects" => objects(used),
+        "k8s_apiserver_health" => health(used),
+        "k8s_leader_elector" => lease(used),
         "prometheus" => scrapes(used),
         "ebpfreceiver" | "ebpf" => ends_of_flows(used),
         _ => Vec::new(),
@@ -61,15 +63,12 @@ pub fn of(used: &Used<'_>) -> Vec<Right> {
 }
 
 /// Group and resource of what `k8s_cluster` follows, and whether it is in namespaces.
-const CLUSTER: [(&str, &str, bool); 15] = [
+const CLUSTER: [(&str, &str, bool); 12] = [
     ("", "nodes", false),
     ("", "namespaces", false),
-    ("", "persistentvolumes", false),
     ("", "pods", true),
-    ("", "services", true),
     ("", "replicationcontrollers", true),
     ("", "resourcequotas", true),
-    ("", "persistentvolumeclaims", true),
     ("apps", "deployments", true),
     ("apps", "replicasets", true),
     ("apps", "statefulsets", true),
@@ -78,6 +77,33 @@ const CLUSTER: [(&str, &str, bool); 15] = [
     ("batch", "cronjobs", true),
     ("autoscaling", "horizontalpodautoscalers", true),
 ];
+
+/// What it follows for metrics that are off unless they are turned on, by how these are called.
+const CLUSTER_OPTIONAL: [(&str, &str, &str, bool); 4] = [
+    ("k8s.service.", "", "services", true),
+    ("k8s.service.endpoint.", "discovery.k8s.io", "endpointslices", true),
+    ("k8s.persistentvolume.", "", "persistentvolumes", false),
+    ("k8s.persistentvolumeclaim.", "", "persistentvolumeclaims", true),
+];
+
+fn cluster(used: &Used<'_>) -> Vec<Right> {
+    let metrics = used.settings.get("metrics").into_iter().flat_map(Node::entries);
+    let on: Vec<&str> = metrics
+        .filter(|(_, metric)| metric.get("enabled").and_then(Node::as_bool) == Some(true))
+        .map(|(name, _)| name)
+        .collect();
+    let mut rights: Vec<Right> =
+        CLUSTER.iter().flat_map(|(group, resource, within)| followed(group, resource, *within)).collect();
+    for (prefix, group, resource, within) in CLUSTER_OPTIONAL {
+        if on.iter().any(|name| name.starts_with(prefix)) {
+            rights.extend(followed(group, resource, within));
+        }
+    }
+    if used.text("distribution") == Some("openshift") {
+        rights.extend(followed("quota.openshift.io", "clusterresourcequotas", false));
+    }
+    rights
+}
 
 fn right(
     group: &str,
@@ -93,6 +119,7 @@ fn right(
         verb,
         path: None,
         is_namespaced,
+        namespace: None,
     }
 }
 
@@ -118,6 +145,9 @@ fn attributes(used: &Used<'_>) -> Vec<Right> {
         return Vec::new();
     }
     let mut rights = followed("", "pods", true);
+    // For the pods of one node, owners are asked for one by one.
+    let filter = |key: &str| used.settings.get("filter").and_then(|filter| filter.get(key));
+    let of_node = filter("node").or_else(|| filter("node_from_env_var")).is_some();
     let metadata = used.settings.get("extract").and_then(|extract| extract.get("metadata"));
     let names: Vec<&str> = metadata.into_iter().flat_map(Node::items).filter_map(Node::as_str).collect();
     for (name, group, resource, within) in [
@@ -127,10 +157,52 @@ fn attributes(used: &Used<'_>) -> Vec<Right> {
         ("k8s.cluster.uid", "", "namespaces", false),
     ] {
         if names.contains(&name) {
-            rights.extend(followed(group, resource, within));
+            let is_owner = resource == "replicasets" || resource == "jobs";
+            rights.extend(if is_owner && of_node {
+                vec![right(group, resource, "", "get", within)]
+            } else {
+                followed(group, resource, within)
+            });
+        }
+    }
+    let rules = ["labels", "annotations"].map(|kind| used.settings.get("extract").and_then(|e| e.get(kind)));
+    for rule in rules.into_iter().flatten().flat_map(Node::items) {
+        let more = match rule.get("from").and_then(Node::as_str) {
+            Some("namespace") => followed("", "namespaces", false),
+            Some("node") => followed("", "nodes", false),
+            Some("deployment") => followed("apps", "deployments", true),
+            Some("statefulset") => followed("apps", "statefulsets", true),
+            Some("daemonset") => followed("apps", "daemonsets", true),
+            Some("job") => followed("batch", "jobs", true),
+            _ => Vec::new(),
+        };
+        for right in more {
+            if !rights.contains(&right) {
+                rights.push(right);
+            }
         }
     }
     rights
+}
+
+fn lease(used: &Used<'_>) -> Vec<Right> {
+    let namespace = used.text("lease_namespace").map(str::to_owned);
+    let of_lease = |verb| Right {
+        namespace: namespace.clone(),
+        ..right("coordination.k8s.io", "leases", "", verb, true)
+    };
+    ["get", "create", "update"].map(of_lease).into()
+}
+
+/// Every authenticated client may ask for these unless somebody has taken `system:public-info-viewer`
+/// away.
+fn health(used: &Used<'_>) -> Vec<Right> {
+    let named = used.list("endpoints");
+    let paths = [("readyz", "/readyz"), ("livez", "/livez"), ("healthz", "/healthz")];
+    let asked = paths.into_iter().filter(|(name, _)| {
+        if named.is_empty() { *name == "readyz" } else { named.iter().any(|named| named == name) }
+    });
+    asked.map(|(_, path)| Right { path: Some(path), ..right("", "", "", "get", false) }).collect()
 }
 
 fn objects(used: &Used<'_>) -> Vec<Right> {
@@ -153,7 +225,7 @@ fn ends_of_flows(used: &Used<'_>) -> Vec<Right> {
     }
     let mut rights = [followed("", "pods", true), followed("", "nodes", false)].concat();
     if flag("cluster_wide") == Some(true) {
-        rights.extend(followed("", "services", false));
+        rights.extend(followed("", "services", true));
     }
     rights
 }

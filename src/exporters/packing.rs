@@ -1,9 +1,10 @@
 //! Encoding and compressing requests, with buffers that are used again.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::net::compression::{Codec, Compressor};
+use crate::pipeline::Batch;
 
 /// Room that a buffer keeps for the next batch, and how many are kept.
 const KEPT_ROOM: usize = 1 << 20;
@@ -23,6 +24,29 @@ impl Packer {
         Self { compression, spare: Mutex::default() }
     }
 
+    /// The encoded export request of a batch, compressed.
+    pub fn pack_request(&self, batch: &Batch) -> io::Result<Vec<u8>> {
+        let Some((codec, level)) = self.compression else {
+            let mut raw = Vec::with_capacity(batch.bytes());
+            batch.encode(&mut raw);
+            return Ok(raw);
+        };
+        let Some(pieces) = batch.encoded() else {
+            return self.pack(|raw| {
+                raw.reserve(batch.bytes());
+                batch.encode(raw);
+            });
+        };
+        let (raw, mut compressor) = match self.spare().pop() {
+            Some(spare) => spare,
+            None => (Vec::new(), Compressor::new(codec, level)?),
+        };
+        let mut packed = Vec::new();
+        compressor.compress_pieces(pieces, &mut packed)?;
+        self.keep(raw, compressor);
+        Ok(packed)
+    }
+
     /// What `encode` writes, compressed.
     pub fn pack(&self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<Vec<u8>> {
         let mut raw = Vec::new();
@@ -30,20 +54,27 @@ impl Packer {
             encode(&mut raw);
             return Ok(raw);
         };
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut raw, mut compressor) = match spare {
+        let (mut raw, mut compressor) = match self.spare().pop() {
             Some(spare) => spare,
             None => (raw, Compressor::new(codec, level)?),
         };
         encode(&mut raw);
         let mut packed = Vec::new();
         compressor.compress(&raw, &mut packed)?;
+        self.keep(raw, compressor);
+        Ok(packed)
+    }
+
+    fn keep(&self, mut raw: Vec<u8>, compressor: Compressor) {
         raw.clear();
         raw.shrink_to(KEPT_ROOM);
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.spare();
         if spare.len() < KEPT_SPARE {
             spare.push((raw, compressor));
         }
-        Ok(packed)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<(Vec<u8>, Compressor)>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Work that only the leader does.
+//! Work that only the leader does, and receivers that work only while this process leads.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use crossbeam_channel::{bounded, select};
 
-use crate::component::{Context, Election, RunError};
+use crate::component::{BuildError, Context, Election, Receiver, RunError};
 use crate::config::ComponentId;
-use crate::pipeline::{Stop, StopSource};
+use crate::pipeline::{Outputs, Stop, StopSource};
 use crate::telemetry::ComponentState;
 
 /// The run of a receiver that may share its work with other replicas: `work` until `stop` is raised,
@@ -28,6 +28,40 @@ pub fn while_leading(
     result.map_err(|error| RunError(format!("cannot start a thread: {error}")))
 }
 
+/// A receiver that knows nothing of elections: a new one is built for each time this process leads.
+pub struct WhileLeading<B> {
+    elector: ComponentId,
+    context: Context,
+    build: B,
+    counts_itself: bool,
+}
+
+impl<B: Fn(Context) -> Result<Box<dyn Receiver>, BuildError> + Send> WhileLeading<B> {
+    /// Fails as `build` does: what is wrong shows at the start, not when this process leads one day.
+    pub fn new(elector: ComponentId, context: Context, build: B) -> Result<Self, BuildError> {
+        let counts_itself = build(context.clone())?.counts_itself();
+        Ok(Self { elector, context, build, counts_itself })
+    }
+}
+
+impl<B: Fn(Context) -> Result<Box<dyn Receiver>, BuildError> + Send> Receiver for WhileLeading<B> {
+    fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
+        let Self { elector, context, build, .. } = *self;
+        let election = election(&elector, &context)?;
+        let led = lead(&*election, &stop, |stop, _| {
+            let receiver = build(context.clone()).map_err(|error| io::Error::other(error.to_string()))?;
+            let ended = receiver.run(outputs.clone(), stop.clone());
+            ended.map_err(|error| io::Error::other(error.to_string()))
+        });
+        context.status.set(ComponentState::Stopped, "");
+        led.map_err(|error| RunError(error.to_string()))
+    }
+
+    fn counts_itself(&self) -> bool {
+        self.counts_itself
+    }
+}
+
 fn election(id: &ComponentId, context: &Context) -> Result<Arc<dyn Election>, RunError> {
     context.host.election(id).ok_or_else(|| {
         RunError(format!(
@@ -36,14 +70,14 @@ fn election(id: &ComponentId, context: &Context) -> Result<Arc<dyn Election>, Ru
     })
 }
 
-/// Returns how the last lead has ended.
+/// Work that failed is not begun again: its failure is the end.
 fn lead(
     election: &dyn Election,
     stop: &Stop,
     mut work: impl FnMut(&Stop, Option<SystemTime>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut result = Ok(());
     while let Some(lead) = election.lead(stop) {
+        let mut result = Ok(());
         let (either, since) = (StopSource::new(), lead.since);
         let (done, is_done) = bounded::<()>(0);
         std::thread::scope(|scope| {
@@ -60,6 +94,7 @@ fn lead(
             result = work(&either.stop(), since);
             drop(done);
         });
+        result?;
     }
-    result
+    Ok(())
 }

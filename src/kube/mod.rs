@@ -30,7 +30,7 @@ pub use backoff::{Backoff, Pace, RealPace};
 pub use client::{Client, Connection, Response, Timeouts};
 pub use credentials::Credentials;
 pub use discovery::{Discovery, Found, Wanted};
-pub use election::while_leading;
+pub use election::{WhileLeading, while_leading};
 pub use error::KubeError;
 pub use informer::Informer;
 pub use json::{ListMeta, Pieces, read_list};

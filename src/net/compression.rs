@@ -94,22 +94,34 @@ impl Compressor {
         }))
     }
 
+    /// [`Compressor::compress`] for an input in pieces, which are not joined first if the codec can
+    /// do without.
+    pub fn compress_pieces<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [u8]>,
+        output: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let State::Deflate(state) = &mut self.0 else {
+            let joined = pieces.collect::<Vec<_>>().concat();
+            return self.compress(&joined, output);
+        };
+        output.clear();
+        state.reset();
+        for piece in pieces {
+            output.reserve(piece.len() / SHRINKS);
+            deflate(state, piece, FlushCompress::None, output)?;
+        }
+        deflate(state, &[], FlushCompress::Finish, output)
+    }
+
     /// Replaces the content of `output` with the compressed `input`.
     pub fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         output.clear();
         match &mut self.0 {
             State::Deflate(state) => {
                 state.reset();
-                // Telemetry shrinks to a sixth or less.
-                output.reserve(input.len() / 4 + 1024);
-                loop {
-                    let rest = &input[state.total_in() as usize..];
-                    let status = state.compress_vec(rest, output, FlushCompress::Finish)?;
-                    if status == Status::StreamEnd {
-                        return Ok(());
-                    }
-                    output.reserve(output.capacity().max(4096));
-                }
+                output.reserve(input.len() / SHRINKS + 1024);
+                deflate(state, input, FlushCompress::Finish, output)?;
             }
             State::Zstd(state) => {
                 output.reserve(zstd::zstd_safe::compress_bound(input.len()));
@@ -135,6 +147,27 @@ impl Compressor {
     }
 }
 
+/// Most telemetry shrinks to this part or less.
+const SHRINKS: usize = 8;
+
+/// Appends to `output` what comes out for `input`.
+fn deflate(state: &mut Compress, input: &[u8], flush: FlushCompress, output: &mut Vec<u8>) -> io::Result<()> {
+    let start = state.total_in();
+    loop {
+        let rest = &input[(state.total_in() - start) as usize..];
+        let is_last = matches!(flush, FlushCompress::Finish);
+        if rest.is_empty() && !is_last {
+            return Ok(());
+        }
+        if state.compress_vec(rest, output, flush)? == Status::StreamEnd {
+            return Ok(());
+        }
+        if output.len() == output.capacity() {
+            output.reserve(output.capacity().max(4096));
+        }
+    }
+}
+
 impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Compressor")
@@ -152,15 +185,16 @@ pub enum DecompressError {
 
 /// Decompresses a body from outside: never makes more than `limit` bytes of it.
 pub fn decompress(codec: Codec, body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
+    let guess = body.len().saturating_mul(SHRINKS);
     match codec {
-        Codec::Gzip => read(codec, flate2::read::MultiGzDecoder::new(body), limit),
-        Codec::Zlib | Codec::Deflate => read(codec, flate2::read::ZlibDecoder::new(body), limit),
+        Codec::Gzip => read(codec, flate2::bufread::MultiGzDecoder::new(body), guess, limit),
+        Codec::Zlib | Codec::Deflate => read(codec, flate2::bufread::ZlibDecoder::new(body), guess, limit),
         Codec::Zstd => {
             let invalid = |error: io::Error| DecompressError::Invalid { codec, error: error.to_string() };
             let mut decoder = zstd::stream::read::Decoder::new(body).map_err(invalid)?;
             // A frame that asks for a larger window than it can fill asks for memory alone.
             decoder.window_log_max(27).map_err(invalid)?;
-            read(codec, decoder, limit)
+            read(codec, decoder, guess, limit)
         }
         Codec::Snappy => {
             let invalid = |error: snap::Error| DecompressError::Invalid { codec, error: error.to_string() };
@@ -170,13 +204,13 @@ pub fn decompress(codec: Codec, body: &[u8], limit: usize) -> Result<Vec<u8>, De
             }
             snap::raw::Decoder::new().decompress_vec(body).map_err(invalid)
         }
-        Codec::SnappyFramed => read(codec, snap::read::FrameDecoder::new(body), limit),
-        Codec::Lz4 => read(codec, lz4_flex::frame::FrameDecoder::new(body), limit),
+        Codec::SnappyFramed => read(codec, snap::read::FrameDecoder::new(body), guess, limit),
+        Codec::Lz4 => read(codec, lz4_flex::frame::FrameDecoder::new(body), guess, limit),
     }
 }
 
-fn read(codec: Codec, reader: impl Read, limit: usize) -> Result<Vec<u8>, DecompressError> {
-    let mut output = Vec::new();
+fn read(codec: Codec, reader: impl Read, guess: usize, limit: usize) -> Result<Vec<u8>, DecompressError> {
+    let mut output = Vec::with_capacity(guess.min(limit));
     reader
         .take(limit as u64 + 1)
         .read_to_end(&mut output)
@@ -226,6 +260,9 @@ mod tests {
             for codec in Codec::ALL.into_iter().filter(|codec| codec.takes_level(level)) {
                 let mut packed = Vec::new();
                 Compressor::new(codec, level).unwrap().compress(&body, &mut packed).unwrap();
+                prop_assert_eq!(&decompress(codec, &packed, body.len()).unwrap(), &body);
+                let mut compressor = Compressor::new(codec, level).unwrap();
+                compressor.compress_pieces(body.chunks(700), &mut packed).unwrap();
                 prop_assert_eq!(&decompress(codec, &packed, body.len()).unwrap(), &body);
             }
         }

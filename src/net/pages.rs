@@ -16,6 +16,19 @@ pub struct Answer {
     pub status: u16,
     pub content_type: &'static str,
     pub body: String,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Answer {
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<String>) -> Self {
+        Self { status, content_type, body: body.into(), headers: Vec::new() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
 }
 
 /// How long a stop may go unnoticed.
@@ -97,10 +110,13 @@ fn serve_http(listener: TcpListener, spare: &TcpListener, stop: &AtomicBool, pag
 }
 
 fn respond(request: tiny_http::Request, pages: &Pages) {
-    let Answer { status, content_type, body } = pages(request.url());
+    let Answer { status, content_type, body, headers } = pages(request.url());
     let mut response = tiny_http::Response::from_string(body).with_status_code(status);
-    if let Ok(header) = tiny_http::Header::from_bytes("Content-Type", content_type) {
-        response.add_header(header);
+    let content_type = ("Content-Type", content_type.to_owned());
+    for (name, value) in headers.into_iter().chain([content_type]) {
+        if let Ok(header) = tiny_http::Header::from_bytes(name, value) {
+            response.add_header(header);
+        }
     }
     // The client is gone: nothing to tell.
     _ = request.respond(response);
@@ -154,11 +170,12 @@ fn answer_https(stream: TcpStream, tls: Arc<rustls::ServerConfig>, pages: &Pages
     }
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let target = line.split(|byte| *byte == b' ').nth(1).unwrap_or(b"/");
-    let Answer { status, content_type, body } = pages(&String::from_utf8_lossy(target));
+    let Answer { status, content_type, body, headers } = pages(&String::from_utf8_lossy(target));
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let reason = if status == 200 { "OK" } else { "Unavailable" };
     write!(
         stream,
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )?;
     stream.conn.send_close_notify();

@@ -18,6 +18,7 @@ pub mod json;
 pub mod logs;
 pub mod metrics;
 pub(crate) mod points;
+pub mod scan;
 pub mod trace;
 
 pub use any::{AnyValue, KeyValue, Str};

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use prost::Message;
 
-use super::Ack;
+use super::{Ack, Content, split};
 use crate::otlp::encode;
 use crate::otlp::logs::ResourceLogs;
 use crate::otlp::metrics::ResourceMetrics;
@@ -64,6 +64,15 @@ impl Data {
         }
     }
 
+    /// Telemetry without an item.
+    pub fn empty(signal: Signal) -> Self {
+        match signal {
+            Signal::Logs => Self::Logs(Vec::new()),
+            Signal::Metrics => Self::Metrics(Vec::new()),
+            Signal::Traces => Self::Traces(Vec::new()),
+        }
+    }
+
     /// Log records, data points or spans.
     pub fn items(&self) -> usize {
         match self {
@@ -116,12 +125,11 @@ pub struct Lane(pub u64);
 
 /// Telemetry on its way, with the acknowledgement of its source.
 ///
-/// A clone shares the data; [`Batch::data_mut`] copies it only when it is shared.
+/// A clone shares the data; [`Batch::data_mut`] copies it only when it is shared. What came over the
+/// wire is decoded when somebody looks: counting, merging, storing and sending do not.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    data: Arc<Data>,
-    /// What [`Batch::bytes`] has found, until the data changes.
-    bytes: OnceLock<usize>,
+    content: Arc<Content>,
     pub ack: Ack,
     pub lane: Option<Lane>,
     /// Address of the client that sent it, for batches from the network that were not merged.
@@ -129,8 +137,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub fn new(data: Data, ack: Ack) -> Self {
-        Self { data: Arc::new(data), bytes: OnceLock::new(), ack, lane: None, peer: None }
+    pub fn new(content: impl Into<Content>, ack: Ack) -> Self {
+        Self { content: Arc::new(content.into()), ack, lane: None, peer: None }
     }
 
     pub fn in_lane(mut self, lane: Option<Lane>) -> Self {
@@ -139,30 +147,70 @@ impl Batch {
     }
 
     pub fn data(&self) -> &Data {
-        &self.data
+        self.content.data()
     }
 
     pub fn data_mut(&mut self) -> &mut Data {
-        self.bytes.take();
-        Arc::make_mut(&mut self.data)
+        Arc::make_mut(&mut self.content).data_mut()
+    }
+
+    /// Appends the telemetry of `other` without looking at it; hands it back when one of the two was
+    /// decoded. The acknowledgement of `other` is returned.
+    pub fn append_encoded(&mut self, mut other: Self) -> Result<Ack, Self> {
+        let ack = std::mem::take(&mut other.ack);
+        let peer = other.peer;
+        let content = Arc::unwrap_or_clone(other.content);
+        match Arc::make_mut(&mut self.content).append_encoded(content) {
+            Ok(()) => {
+                self.peer = self.peer.filter(|own| Some(*own) == peer);
+                Ok(ack)
+            }
+            Err(content) => Err(Self { content: Arc::new(content), ack, ..other }),
+        }
+    }
+
+    /// Appends the telemetry of `other`, whose acknowledgement is returned.
+    pub fn append(&mut self, other: Self) -> Ack {
+        self.append_encoded(other).unwrap_or_else(|other| {
+            let (data, ack, _) = other.into_parts();
+            self.peer = None;
+            split::merge(self.data_mut(), data);
+            ack
+        })
+    }
+
+    /// Takes everything after the first `items` items out, as a batch with a share of the
+    /// acknowledgement.
+    pub fn split_off(&mut self, items: usize) -> Self {
+        let rest = Arc::make_mut(&mut self.content).split_off(items);
+        Self { content: Arc::new(rest), ack: self.ack.clone(), ..*self }
     }
 
     /// Takes the batch apart; copies the data only when it is shared.
     pub fn into_parts(self) -> (Data, Ack, Option<Lane>) {
-        (Arc::unwrap_or_clone(self.data), self.ack, self.lane)
+        (Arc::unwrap_or_clone(self.content).into_data(), self.ack, self.lane)
     }
 
     pub fn signal(&self) -> Signal {
-        self.data.signal()
+        self.content.signal()
     }
 
     pub fn items(&self) -> usize {
-        self.data.items()
+        self.content.items()
     }
 
-    /// Size of the encoded export request in bytes: what byte limits count. Walks the whole batch
-    /// when it has changed since.
+    /// Size of the encoded export request in bytes: what byte limits count. Walks a decoded batch.
     pub fn bytes(&self) -> usize {
-        *self.bytes.get_or_init(|| self.data.encoded_len())
+        self.content.encoded_len()
+    }
+
+    /// The encoded export request in pieces, when it was not decoded.
+    pub fn encoded(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        self.content.encoded()
+    }
+
+    /// Appends the encoded export request to `buf`.
+    pub fn encode(&self, buf: &mut Vec<u8>) {
+        self.content.encode(buf);
     }
 }

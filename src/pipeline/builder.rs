@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::chain;
+use super::chain::{self, Stage};
 use super::connectors;
 use super::graph::{Door, Graph, ReceiverStops, RunningNode, StartError};
 use super::plan::{self, Plan};
 use super::relay::Relay;
 use super::{Consumer, Limits, Output, Outputs, Signal, Stop, StopSource, channel};
 use crate::component::{
-    BuildError, ConnectorOutputs, Context, Election, Extension, Host, NoHost, Processor, RunError, Storage,
+    BuildError, ConnectorOutputs, Context, Election, Extension, Host, NoHost, RunError, Storage,
 };
 use crate::config::{Component, ComponentId, Loaded, Pipeline};
 use crate::exporters::sending;
@@ -103,9 +103,9 @@ impl<'a> Builder<'a> {
                 let exporter = sending::start(&config.sending(), exporter.into(), &context, signal)
                     .map_err(|source| StartError { component: name.clone(), source })?;
                 exporter.adopt(self.graph.orphans.remove(&name).unwrap_or_default());
-                let abort = self.graph.abort.stop();
+                let (abort, tap) = (self.graph.abort.stop(), self.graph.telemetry.taps().tap(&name));
                 let relay =
-                    self.graph.relays.entry(name.clone()).or_insert_with(|| Arc::new(Relay::new(abort)));
+                    self.graph.relays.entry(name.clone()).or_insert_with(|| Arc::new(Relay::new(abort, tap)));
                 relay.attach(exporter.consumer());
                 let status = context.status.clone();
                 status.set(ComponentState::Running, "");
@@ -155,8 +155,9 @@ impl<'a> Builder<'a> {
                     .collect(),
             };
             context.status.set(ComponentState::Running, "");
+            let tap = context.telemetry.taps().tap(&name);
             self.spawn_behind_door(&name, move |input, retire| {
-                connectors::run(input, retire, connector, &outputs);
+                connectors::run(input, retire, connector, &outputs, &tap);
             })?;
             self.started(&name);
         }
@@ -172,21 +173,20 @@ impl<'a> Builder<'a> {
             let signal = pipeline.id.signal;
             let ends = pipeline.exporters.iter().filter_map(|id| self.end(id, signal));
             let output = Output::new(ends.collect());
-            let mut processors: Vec<Box<dyn Processor>> = Vec::new();
+            let mut stages: Vec<Stage> = Vec::new();
             for id in &pipeline.processors {
                 let Some(Component { config, .. }) = self.config.processors.get(id) else { continue };
-                let component = format!("processor:{id} in {}", pipeline.id);
+                let component = plan::processor(id, &pipeline.id);
+                let tap = self.graph.telemetry.taps().tap(&component);
                 let context = self.context(&component, id, Some(pipeline.id.to_string()));
                 let status = context.status.clone();
                 let processor =
                     config.build(context, signal).map_err(|source| StartError { component, source })?;
                 status.set(ComponentState::Running, "");
-                processors.push(processor);
+                stages.push(Stage { processor, tap });
             }
             self.status(&name).set(ComponentState::Running, "");
-            self.spawn_behind_door(&name, move |input, retire| {
-                chain::run(input, retire, processors, &output)
-            })?;
+            self.spawn_behind_door(&name, move |input, retire| chain::run(input, retire, stages, &output))?;
             self.started(&name);
         }
         Ok(())
@@ -205,9 +205,11 @@ impl<'a> Builder<'a> {
             let receiver =
                 config.build(context).map_err(|source| StartError { component: name.clone(), source })?;
             let stops = ReceiverStops { stop: StopSource::new(), give_up: StopSource::new() };
-            let outputs = self
-                .outputs_into(&fed, &stops.give_up.stop())
-                .counted(&self.graph.telemetry, &id.to_string());
+            let mut outputs =
+                self.outputs_into(&fed, &stops.give_up.stop()).tapped(self.graph.telemetry.taps(), &name);
+            if !receiver.counts_itself() {
+                outputs = outputs.counted(&self.graph.telemetry, &id.to_string());
+            }
             let stop = stops.stop.stop();
             status.set(ComponentState::Running, "");
             self.graph
@@ -238,10 +240,17 @@ impl<'a> Builder<'a> {
                 pipelines.iter().filter(|pipeline| pipeline.id.signal == signal).copied().collect();
             let consumers = self.heads(&of_signal, stop);
             if !consumers.is_empty() {
-                outputs.set(signal, Output::new(consumers));
+                let reads = of_signal.iter().any(|pipeline| self.reads(pipeline));
+                outputs.set(signal, Output::new(consumers).that_reads(reads));
             }
         }
         outputs
+    }
+
+    /// Whether one of the pipeline's processors looks at the telemetry.
+    fn reads(&self, pipeline: &Pipeline) -> bool {
+        let processors = pipeline.processors.iter().filter_map(|id| self.config.processors.get(id));
+        processors.into_iter().any(|processor| processor.config.reads())
     }
 
     fn heads(&self, pipelines: &[&Pipeline], stop: &Stop) -> Vec<Arc<dyn Consumer>> {

@@ -5,18 +5,27 @@ use std::time::Instant;
 use super::channel::Received;
 use super::{Batch, ChannelReceiver, Output, Stop};
 use crate::component::{Next, Processor};
+use crate::telemetry::Tap;
 
-/// The processors that come next, and then the output.
+/// A processor, and the tap on what it hands on.
+pub(super) struct Stage {
+    pub processor: Box<dyn Processor>,
+    pub tap: Tap,
+}
+
+/// What comes behind one place of a pipeline: processors, and then the output.
 struct Chain<'a> {
-    processors: &'a mut [Box<dyn Processor>],
+    tap: &'a Tap,
+    stages: &'a mut [Stage],
     output: &'a Output,
 }
 
 impl Next for Chain<'_> {
     fn send(&mut self, batch: Batch) {
-        match self.processors.split_first_mut() {
-            Some((first, rest)) => {
-                first.process(batch, &mut Chain { processors: rest, output: self.output });
+        self.tap.pass(&batch);
+        match self.stages.split_first_mut() {
+            Some((Stage { processor, tap }, rest)) => {
+                processor.process(batch, &mut Chain { tap, stages: rest, output: self.output });
             }
             // When the agent stops for good the output refuses the batch itself.
             None => _ = self.output.send(batch),
@@ -26,46 +35,42 @@ impl Next for Chain<'_> {
 
 /// Runs a pipeline until all who send into `input` are gone or it is retired, then flushes what is
 /// held back.
-pub(super) fn run(
-    input: &ChannelReceiver,
-    retire: &Stop,
-    mut processors: Vec<Box<dyn Processor>>,
-    output: &Output,
-) {
+pub(super) fn run(input: &ChannelReceiver, retire: &Stop, mut stages: Vec<Stage>, output: &Output) {
+    let untapped = Tap::default();
     loop {
-        let deadline = processors.iter().filter_map(|processor| processor.deadline()).min();
+        let deadline = stages.iter().filter_map(|stage| stage.processor.deadline()).min();
         match input.recv(deadline, retire) {
-            Received::Batch(batch) => Chain { processors: &mut processors, output }.send(batch),
+            Received::Batch(batch) => Chain { tap: &untapped, stages: &mut stages, output }.send(batch),
             Received::Timeout => {}
             Received::Closed | Received::Retired => break,
         }
-        tick(&mut processors, output);
+        tick(&mut stages, output);
     }
-    for place in 0..processors.len() {
-        with_rest(&mut processors, place, output, |processor, next| processor.flush(next));
+    for place in 0..stages.len() {
+        with_rest(&mut stages, place, output, |processor, next| processor.flush(next));
     }
 }
 
 /// Calls every processor whose deadline has passed; batches that keep coming do not starve it.
-fn tick(processors: &mut [Box<dyn Processor>], output: &Output) {
-    for place in 0..processors.len() {
-        if let Some(deadline) = processors[place].deadline() {
+fn tick(stages: &mut [Stage], output: &Output) {
+    for place in 0..stages.len() {
+        if let Some(deadline) = stages[place].processor.deadline() {
             let now = Instant::now();
             if deadline <= now {
-                with_rest(processors, place, output, |processor, next| processor.tick(now, next));
+                with_rest(stages, place, output, |processor, next| processor.tick(now, next));
             }
         }
     }
 }
 
 fn with_rest(
-    processors: &mut [Box<dyn Processor>],
+    stages: &mut [Stage],
     place: usize,
     output: &Output,
     call: impl FnOnce(&mut dyn Processor, &mut dyn Next),
 ) {
-    if let Some((processor, rest)) = processors[place..].split_first_mut() {
-        call(processor.as_mut(), &mut Chain { processors: rest, output });
+    if let Some((Stage { processor, tap }, rest)) = stages[place..].split_first_mut() {
+        call(processor.as_mut(), &mut Chain { tap, stages: rest, output });
     }
 }
 
@@ -126,8 +131,8 @@ mod tests {
             sender.send(Batch::new(Data::Logs(Vec::new()), ack)).unwrap();
         };
         let thread = std::thread::spawn(move || {
-            let holders: Vec<Box<dyn Processor>> =
-                vec![Box::new(Holder::default()), Box::new(Holder::default())];
+            let holder = || Stage { processor: Box::new(Holder::default()), tap: Tap::default() };
+            let holders = vec![holder(), holder()];
             run(&receiver, &Stop::never(), holders, &output);
         });
         send(&sender);

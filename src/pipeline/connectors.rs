@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::channel::Received;
 use super::{ChannelReceiver, Stop};
 use crate::component::{Connector, ConnectorOutputs};
+use crate::telemetry::Tap;
 
 /// Runs a connector until all pipelines that end in it are gone or it is retired, then flushes it.
 pub(super) fn run(
@@ -12,10 +13,14 @@ pub(super) fn run(
     retire: &Stop,
     mut connector: Box<dyn Connector>,
     outputs: &ConnectorOutputs,
+    tap: &Tap,
 ) {
     loop {
         match input.recv(connector.deadline(), retire) {
-            Received::Batch(batch) => connector.process(batch, outputs),
+            Received::Batch(batch) => {
+                tap.pass(&batch);
+                connector.process(batch, outputs);
+            }
             Received::Timeout => {}
             Received::Closed | Received::Retired => break,
         }

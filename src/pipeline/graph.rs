@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver as Events;
 
 use super::builder::Builder;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::relay::Relay;
 use super::threads::{Ended, Event, Threads};
 use super::{Batch, ChannelReceiver, ChannelSender, Outcome, StopSource};
@@ -142,6 +142,7 @@ impl Graph {
             plan.nodes.keys().filter(|name| !self.plan.nodes.contains_key(*name)).cloned().collect();
         let kept = plan.nodes.len() - started.len();
         Builder::new(config, plan, self).run()?;
+        self.board.set_layout(|| plan::layout(config));
         self.refuse_orphans();
         let removed = stale.into_iter().filter(|name| !self.plan.nodes.contains_key(name)).collect();
         Ok(Change { started, removed, kept })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ack, Batch, Data, Outcome, Signal};
-use crate::telemetry::{Counter, Telemetry};
+use crate::telemetry::{Counter, Tap, Taps, Telemetry};
 
 /// A batch that was not taken.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ impl Consumer for super::ChannelSender {
 pub struct Output {
     consumers: Vec<Arc<dyn Consumer>>,
     counts: Option<Counts>,
+    reads: bool,
+    tap: Tap,
 }
 
 /// What a receiver handed in, by outcome.
@@ -57,7 +59,17 @@ struct Counts {
 
 impl Output {
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
-        Self { consumers, counts: None }
+        Self { consumers, counts: None, reads: false, tap: Tap::default() }
+    }
+
+    /// Says that a processor behind it looks at the telemetry.
+    pub(super) fn that_reads(self, reads: bool) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// Whether a processor behind it looks at the telemetry: it has to be decoded.
+    pub fn reads(&self) -> bool {
+        self.reads
     }
 
     /// Hands the batch to all consumers, waiting for room in each. A consumer that takes nothing
@@ -65,6 +77,7 @@ impl Output {
     /// Returns false when the agent stops: there is no sense in sending more.
     pub fn send(&self, batch: Batch) -> bool {
         let Some((last, others)) = self.consumers.split_last() else { return true };
+        self.tap.pass(&batch);
         let items = self.count(&batch);
         let mut open = true;
         for consumer in others {
@@ -79,6 +92,7 @@ impl Output {
     /// the first consumer has no room. Once one has taken it the others are waited for.
     pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
         let Some((first, others)) = self.consumers.split_first() else { return Ok(()) };
+        self.tap.pass(&batch);
         let items = self.count(&batch);
         let copy = (!others.is_empty()).then(|| batch.clone());
         let taken = first.try_consume(batch);
@@ -156,6 +170,17 @@ impl Outputs {
                     accepted: telemetry.counter(accepted, &labels),
                     refused: telemetry.counter(refused, &labels),
                 });
+            }
+        }
+        self
+    }
+
+    /// Lets what is sent be looked at, as what the node of that name sends.
+    pub fn tapped(mut self, taps: &Taps, name: &str) -> Self {
+        for signal in Signal::ALL {
+            if let Some(mut output) = self.of(signal).cloned() {
+                output.tap = taps.tap(&format!("{name}/{signal}"));
+                self.set(signal, output);
             }
         }
         self

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::{ComponentId, Loaded, Node, Pipeline, PipelineId};
 use crate::pipeline::Signal;
+use crate::telemetry::{Layout, PipelineLayout, Placed};
 
 /// The nodes of a graph by name, with a digest of all that goes into each: its own configuration,
 /// that of the extensions it names, and what it is connected to. Nodes of the same name and digest
@@ -36,6 +37,40 @@ pub(super) fn pipeline(id: &PipelineId) -> String {
 
 pub(super) fn receiver(id: &ComponentId) -> String {
     format!("receiver:{id}")
+}
+
+pub(super) fn processor(id: &ComponentId, pipeline: &PipelineId) -> String {
+    format!("processor:{id} in {pipeline}")
+}
+
+/// The configuration as it is drawn.
+pub(super) fn layout(config: &Loaded) -> Layout {
+    let placed =
+        |id: &ComponentId, component: String, tap: String| Placed { id: id.to_string(), component, tap };
+    let same = |id: &ComponentId, component: String| placed(id, component.clone(), component);
+    let of_pipeline = |pipeline: &Pipeline| {
+        let signal = pipeline.id.signal;
+        let receivers = pipeline.receivers.iter().map(|id| match config.connectors.contains_key(id) {
+            true => same(id, connector(id)),
+            false => placed(id, receiver(id), format!("{}/{signal}", receiver(id))),
+        });
+        let exporters = pipeline.exporters.iter().map(|id| match config.connectors.contains_key(id) {
+            true => same(id, connector(id)),
+            false => same(id, exporter(id, signal)),
+        });
+        PipelineLayout {
+            id: pipeline.id.to_string(),
+            signal: signal.name(),
+            items: signal.items(),
+            receivers: receivers.collect(),
+            processors: pipeline.processors.iter().map(|id| same(id, processor(id, &pipeline.id))).collect(),
+            exporters: exporters.collect(),
+        }
+    };
+    Layout {
+        pipelines: config.pipelines.iter().map(of_pipeline).collect(),
+        configuration: config.resolved.to_yaml(),
+    }
 }
 
 /// The pipelines that receive from a receiver or connector.

@@ -4,17 +4,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::channel::STOP_CHECK;
 use super::{Batch, Consumer, Rejected, Stop};
+use crate::telemetry::Tap;
 
 /// Sends to the exporter of the day. While one is replaced by another, senders wait.
 pub(super) struct Relay {
     current: Mutex<Option<Arc<dyn Consumer>>>,
     attached: Condvar,
     abort: Stop,
+    tap: Tap,
 }
 
 impl Relay {
-    pub(super) fn new(abort: Stop) -> Self {
-        Self { current: Mutex::default(), attached: Condvar::new(), abort }
+    pub(super) fn new(abort: Stop, tap: Tap) -> Self {
+        Self { current: Mutex::default(), attached: Condvar::new(), abort, tap }
     }
 
     /// From here on senders wait for the next exporter, also those whom the old one turns away.
@@ -48,6 +50,7 @@ impl Relay {
 
 impl Consumer for Relay {
     fn consume(&self, mut batch: Batch) -> Result<(), Rejected> {
+        self.tap.pass(&batch);
         while let Some(consumer) = self.wait() {
             match consumer.consume(batch) {
                 // It may have been closed under our hands to be replaced.
@@ -61,6 +64,7 @@ impl Consumer for Relay {
     fn try_consume(&self, batch: Batch) -> Result<(), Rejected> {
         let current = self.lock().clone();
         let Some(consumer) = current else { return Err(Rejected::Full(batch)) };
+        self.tap.pass(&batch);
         match consumer.try_consume(batch) {
             Err(Rejected::Stopped(batch)) if !self.is_current(&consumer) => Err(Rejected::Full(batch)),
             other => other,
@@ -87,7 +91,7 @@ mod tests {
 
     #[test]
     fn who_is_turned_away_by_an_exporter_that_is_being_replaced_waits_for_the_next() {
-        let relay = Arc::new(Relay::new(Stop::never()));
+        let relay = Arc::new(Relay::new(Stop::never(), Tap::default()));
         relay.attach(Arc::new(Fixed(false)));
         let batch = || Batch::new(Data::Logs(Vec::new()), Ack::none());
         assert!(matches!(relay.consume(batch()), Err(Rejected::Stopped(_))), "it stops for good");

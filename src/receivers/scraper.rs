@@ -106,6 +106,10 @@ impl<S: Source> Scraping<S> {
 }
 
 impl<S: Source> Receiver for Scraping<S> {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(mut self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let id = self.context.id.to_string();
         let labels = [("receiver", id.as_str()), ("transport", "")];

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Taps;
+
 /// The registry of the agent's own metrics. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Telemetry {
     cells: Arc<Mutex<BTreeMap<Key, (Kind, Arc<AtomicU64>)>>>,
+    taps: Taps,
 }
 
 type Key = (&'static str, Vec<(&'static str, String)>);
@@ -47,6 +50,11 @@ impl Telemetry {
 
     pub fn gauge(&self, name: &'static str, labels: &[(&'static str, &str)]) -> Gauge {
         Gauge(self.cell(Kind::Gauge, name, labels))
+    }
+
+    /// Where passing data can be looked at.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// All values now, sorted by name and labels.

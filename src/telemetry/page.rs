@@ -138,16 +138,8 @@ type Values = Vec<(String, String)>;
 impl Source {
     fn answer(&self, target: &str) -> Answer {
         match target.split(['?', '#']).next() {
-            Some("/metrics") => Answer {
-                status: 200,
-                content_type: "text/plain; version=0.0.4; charset=utf-8",
-                body: self.page(),
-            },
-            _ => Answer {
-                status: 404,
-                content_type: "text/plain; charset=utf-8",
-                body: "the metrics are at /metrics\n".to_owned(),
-            },
+            Some("/metrics") => Answer::new(200, "text/plain; version=0.0.4; charset=utf-8", self.page()),
+            _ => Answer::new(404, "text/plain; charset=utf-8", "the metrics are at /metrics\n"),
         }
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use super::Layout;
+
 /// The state of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComponentState {
@@ -47,6 +49,9 @@ struct Inner {
     ready_since: Option<SystemTime>,
     configuration: Configuration,
     components: BTreeMap<String, Entry>,
+    /// Whether somebody wants the layout.
+    is_drawn: bool,
+    layout: Arc<Layout>,
 }
 
 /// The configuration in force.
@@ -105,6 +110,23 @@ impl StatusBoard {
 
     pub fn configuration(&self) -> Configuration {
         self.lock().configuration.clone()
+    }
+
+    /// From now on the layout is kept up to date, for those who draw it.
+    pub fn draw(&self) {
+        self.lock().is_drawn = true;
+    }
+
+    /// What is at work now; made only when somebody draws it.
+    pub fn set_layout(&self, make: impl FnOnce() -> Layout) {
+        if self.lock().is_drawn {
+            let layout = Arc::new(make());
+            self.lock().layout = layout;
+        }
+    }
+
+    pub fn layout(&self) -> Arc<Layout> {
+        self.lock().layout.clone()
     }
 
     /// The component is no more.

@@ -16,7 +16,7 @@ use crate::support::agent::command;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-fn helm() -> Option<Command> {
+pub fn helm() -> Option<Command> {
     let name = std::env::var_os("HELM").unwrap_or_else(|| "helm".into());
     let found = Command::new(&name).arg("version").output().is_ok_and(|output| output.status.success());
     if !found {
@@ -25,7 +25,7 @@ fn helm() -> Option<Command> {
     found.then(|| Command::new(name))
 }
 
-fn chart() -> PathBuf {
+pub fn chart() -> PathBuf {
     Path::new(ROOT).join("k8s/chart")
 }
 
@@ -41,7 +41,7 @@ fn value_sets() -> Vec<(String, PathBuf)> {
 }
 
 /// What the chart makes of arguments, or what helm says against them.
-fn render(arguments: &[&str]) -> Option<Result<Vec<Value>, String>> {
+pub fn render(arguments: &[&str]) -> Option<Result<Vec<Value>, String>> {
     let output = helm()?
         .args(["template", "release", chart().to_str().unwrap(), "--namespace", "km-agent"])
         .args(["--kube-version", "1.36.0"])
@@ -158,9 +158,9 @@ fn a_role_gets_the_rights_of_its_features_and_no_more() {
             "* nodes/metrics: get",
             "* nodes/pods: get",
             "* nodes/stats: get",
-            "* nodes: get,list,watch",
-            "* pods: get,list,watch",
-            "* replicasets: get,list,watch",
+            "* nodes: list,watch",
+            "* pods: list,watch",
+            "* replicasets: get",
         ]
     );
     assert_eq!(rules(&objects, "updater"), ["km-agent configmaps: get,patch (named)"]);
@@ -168,6 +168,10 @@ fn a_role_gets_the_rights_of_its_features_and_no_more() {
         let objects = render(&["-f", path.to_str().unwrap()]).unwrap().unwrap();
         for component in ["node", "cluster", "updater"] {
             for rule in rules(&objects, component) {
+                // Replicas share a Lease.
+                if rule.starts_with("km-agent leases: ") {
+                    continue;
+                }
                 for never in ["nodes/proxy", "secrets", "pods/exec", "*:", "create", "delete", "update"] {
                     assert!(!rule.contains(never), "{name}: {component}: {rule}");
                 }
@@ -190,8 +194,7 @@ fn the_doctor_asks_for_what_the_chart_grants() {
             for right in &asked {
                 assert!(granted.contains(right), "{name}: {component}: {right} is not granted");
             }
-            // A get comes along with list and watch.
-            for right in granted.iter().filter(|right| !right.ends_with(" get") || right.contains('/')) {
+            for right in &granted {
                 assert!(asked.contains(right), "{name}: {component}: {right} is not asked for");
             }
         }
@@ -203,7 +206,8 @@ fn grants(objects: &[Value], component: &str) -> BTreeSet<String> {
     let split = |rule: &String| {
         let (what, verbs) = rule.split_once(": ").unwrap();
         let resource = what.split_once(' ').unwrap().1.to_owned();
-        verbs.split(',').map(|verb| format!("{resource} {verb}")).collect::<Vec<_>>()
+        let verbs = verbs.trim_end_matches(" (named)").split(',');
+        verbs.map(|verb| format!("{resource} {verb}")).collect::<Vec<_>>()
     };
     rules(objects, component).iter().flat_map(split).collect()
 }
@@ -213,7 +217,8 @@ fn asked(config: &str) -> BTreeSet<String> {
     let environment = Environment::from_variables(None).unwrap();
     let root = config::resolve(&[Source::Yaml(config.to_owned())], &environment).unwrap().root;
     let facts = Facts::new(environment, Configuration { root: Some(root), ..Configuration::default() });
-    let rights = facts.receivers().into_iter().chain(facts.processors()).flat_map(|used| rights::of(&used));
+    let used = facts.receivers().into_iter().chain(facts.processors()).chain(facts.extensions());
+    let rights = used.flat_map(|used| rights::of(&used));
     rights.map(|right| format!("{} {}", right.name(), right.verb)).collect()
 }
 
@@ -225,14 +230,42 @@ fn with_monitored_namespaces_rights_within_namespaces_are_theirs_alone() {
         let objects = objects.unwrap();
         for component in ["node", "cluster", "updater"] {
             for rule in rules(&objects, component).iter().filter(|rule| rule.starts_with("* ")) {
-                let outside = ["nodes", "namespaces", "persistentvolumes:", "/metrics"];
+                let outside = ["nodes", "namespaces", "persistentvolumes:", "/metrics", "/readyz"];
                 assert!(outside.iter().any(|name| rule[2..].starts_with(name)), "{component}: {rule}");
             }
         }
-        assert!(rules(&objects, "node").contains(&"shop pods: get,list,watch".to_owned()));
-        assert!(rules(&objects, "cluster").contains(&"payments events: get,list,watch".to_owned()));
+        assert!(rules(&objects, "node").contains(&"shop pods: list,watch".to_owned()));
+        assert!(rules(&objects, "cluster").contains(&"payments events: list,watch".to_owned()));
         let map = of_kind(&objects, "ConfigMap").next().unwrap()["data"]["agent-daemonset.yaml"].to_string();
         assert!(map.contains("/var/log/pods/shop_*/*/*.log") && !map.contains("/var/log/pods/*/*/*.log"));
+    }
+}
+
+#[test]
+fn of_several_replicas_one_looks_at_the_cluster_and_all_take_otlp() {
+    let set = chart().join("ci/replicas-values.yaml");
+    let Some(objects) = render(&["-f", set.to_str().unwrap()]) else { return };
+    let objects = objects.unwrap();
+    let cluster = of_kind(&objects, "Deployment").find(|one| one["metadata"]["name"] == "km-agent-cluster");
+    let spec = &cluster.unwrap()["spec"];
+    assert_eq!((&spec["replicas"], &spec["strategy"]["type"]), (&3.into(), &"RollingUpdate".into()));
+    assert!(spec["template"]["spec"]["topologySpreadConstraints"].is_array());
+    assert_eq!(of_kind(&objects, "PodDisruptionBudget").next().unwrap()["spec"]["maxUnavailable"], 1);
+    let config = of_kind(&objects, "ConfigMap").find_map(|map| map["data"]["agent-deployment.yaml"].as_str());
+    let config: Value = serde_yaml::from_str(config.unwrap()).unwrap();
+    assert_eq!(config["extensions"]["k8s_leader_elector"]["lease_name"], "km-agent-cluster");
+    for (id, receiver) in config["receivers"].as_object().unwrap() {
+        let elected = &receiver["k8s_leader_elector"];
+        assert_eq!(elected.as_str(), (id != "otlp").then_some("k8s_leader_elector"), "{id}");
+    }
+    let rights = rules(&objects, "cluster");
+    assert!(rights.contains(&"km-agent leases: get,update (named)".to_owned()), "{rights:?}");
+    // One replica needs no Lease, and none that only takes OTLP does.
+    let more = ["--set", "featuresEnabled.metrics=false", "--set", "featuresEnabled.events=false"];
+    let otlp = [&["-f", set.to_str().unwrap()][..], &more].concat();
+    for arguments in [&["--set", "API_KEY=key"][..], &otlp] {
+        let objects = render(arguments).unwrap().unwrap();
+        assert!(rules(&objects, "cluster").iter().all(|rule| !rule.contains("leases")));
     }
 }
 

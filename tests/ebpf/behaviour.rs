@@ -157,6 +157,25 @@ fn without_any_right_the_list_of_sockets_is_left_and_the_log_names_what_is_missi
 }
 
 #[test]
+fn without_one_of_the_capabilities_it_is_named_alone() {
+    const SET: &str = "-all,+bpf,+net_admin";
+    let with = format!("setpriv --inh-caps={SET} --bounding-set={SET}");
+    let Some(log) = agent_log("", &with) else { return };
+    assert!(log.contains("the capabilities it lacks: CAP_PERFMON"), "{log}");
+    assert!(!log.contains("CAP_BPF") && !log.contains("CAP_NET_ADMIN"), "{log}");
+}
+
+#[test]
+fn without_a_filesystem_for_bpf_everything_runs() {
+    let Some(mut watch) = Watch::start("{}", &["flows", "tcp", "drops"]) else { return };
+    watch.read();
+    drop(watch);
+    let Some(log) = agent_log("mount -t tmpfs none /sys/fs/bpf || exit 1;", "") else { return };
+    assert!(log.contains("flows at the sockets of all cgroups"), "{log}");
+    assert!(!log.contains("does not run: "), "{log}");
+}
+
+#[test]
 fn three_capabilities_are_enough() {
     const SET: &str = "-all,+bpf,+perfmon,+net_admin";
     let with = format!("setpriv --inh-caps={SET} --bounding-set={SET}");

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::Watch;
 use super::net::Cable;
 
-const DELAY: Duration = Duration::from_millis(40);
+pub const DELAY: Duration = Duration::from_millis(40);
 
-fn query(id: u16, name: &str) -> Vec<u8> {
+pub fn query(id: u16, name: &str) -> Vec<u8> {
     let mut bytes = vec![(id >> 8) as u8, id as u8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         bytes.push(label.len() as u8);

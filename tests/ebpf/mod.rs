@@ -4,6 +4,8 @@
 mod attribution;
 mod behaviour;
 mod dns;
+mod interfaces;
+mod ladder;
 mod net;
 mod tcp;
 mod traffic;

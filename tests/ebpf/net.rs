@@ -52,10 +52,9 @@ impl Space {
 
     /// Runs in a thread of this namespace: sockets made there belong to it.
     pub fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-        let namespace = fs::File::open(format!("/run/netns/{}", self.0)).unwrap();
+        let name = self.0.clone();
         thread::spawn(move || {
-            use std::os::fd::AsFd;
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            enter(&name);
             body()
         })
     }
@@ -95,6 +94,14 @@ impl Space {
             (fields[8], fields[9])
         })
     }
+}
+
+/// Moves this thread into the namespace of that name.
+pub fn enter(name: &str) {
+    use std::os::fd::AsFd;
+
+    let namespace = fs::File::open(format!("/run/netns/{name}")).unwrap();
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
 }
 
 impl Drop for Space {

@@ -8,12 +8,12 @@ use std::thread::JoinHandle;
 use super::net::Cable;
 use super::{Watch, assert_close};
 
-/// A server in `b` that reads all connections to their end, and how many bytes it got.
-fn sink(cable: &Cable, address: String, connections: usize) -> (u16, JoinHandle<usize>) {
-    let (port, told) = mpsc::channel();
+/// A server in `b` that reads all connections to their end, and how many bytes it got. Port 0: any.
+pub fn sink(cable: &Cable, address: String, port: u16, connections: usize) -> (u16, JoinHandle<usize>) {
+    let (bound, told) = mpsc::channel();
     let server = cable.b.spawn(move || {
-        let listener = TcpListener::bind((address.as_str(), 0)).unwrap();
-        port.send(listener.local_addr().unwrap().port()).unwrap();
+        let listener = TcpListener::bind((address.as_str(), port)).unwrap();
+        bound.send(listener.local_addr().unwrap().port()).unwrap();
         let mut total = 0;
         let mut buffer = vec![0; 65_536];
         for _ in 0..connections {
@@ -30,6 +30,17 @@ fn sink(cable: &Cable, address: String, connections: usize) -> (u16, JoinHandle<
     (told.recv().unwrap(), server)
 }
 
+/// So many bytes in each of so many connections, one after the other.
+pub fn send(target: &str, port: u16, connections: usize, bytes: usize) {
+    for _ in 0..connections {
+        let mut stream = TcpStream::connect((target, port)).unwrap();
+        stream.write_all(&vec![1; bytes]).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // Until the server has closed: everything is acknowledged then.
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+}
+
 fn agrees(address: impl Fn(&Cable, u32) -> String, header: f64, family: &'static str) {
     const CONNECTIONS: usize = 20;
     const BYTES: usize = 250_000;
@@ -38,18 +49,10 @@ fn agrees(address: impl Fn(&Cable, u32) -> String, header: f64, family: &'static
     };
     let cable = Cable::new();
     let (from, to) = (address(&cable, 1), address(&cable, 2));
-    let (port, server) = sink(&cable, to.clone(), CONNECTIONS);
+    let (port, server) = sink(&cable, to.clone(), 0, CONNECTIONS);
     let before = cable.a.sent("va");
     let target = to.clone();
-    cable.a.run(move || {
-        for _ in 0..CONNECTIONS {
-            let mut stream = TcpStream::connect((target.as_str(), port)).unwrap();
-            stream.write_all(&vec![1; BYTES]).unwrap();
-            stream.shutdown(std::net::Shutdown::Write).unwrap();
-            // Until the server has closed: everything is acknowledged then.
-            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-        }
-    });
+    cable.a.run(move || send(&target, port, CONNECTIONS, BYTES));
     assert_eq!(server.join().unwrap(), CONNECTIONS * BYTES);
     let after = cable.a.sent("va");
     let points = watch.read();
@@ -141,6 +144,63 @@ fn udp_is_counted_to_the_byte() {
     ];
     assert_eq!(points.total("obi.network.flow.packets", &flow), 1000.0);
     assert_eq!(points.total("obi.network.flow.bytes", &flow), 528.0 * 1000.0);
+}
+
+/// A connection that is written to and read from, with a reading after each turn.
+fn lives_on(config: &str) {
+    const BYTES: usize = 300_000;
+    let Some(mut watch) = Watch::start(config, &["flows"]) else { return };
+    let cable = Cable::new();
+    let to = cable.address(2);
+    let bind = to.clone();
+    let listener = cable.b.run(move || TcpListener::bind((bind, 5201)).unwrap());
+    let target = to.clone();
+    let mut client = cable.a.run(move || TcpStream::connect((target, 5201)).unwrap());
+    let (mut server, _) = listener.accept().unwrap();
+    let flow = |side, direction| {
+        [("server.port", "5201"), ("transport", "TCP"), ("iface.direction", side), ("direction", direction)]
+    };
+    for turn in 1..=3_u32 {
+        let writer = std::thread::spawn(move || {
+            client.write_all(&vec![1; BYTES]).unwrap();
+            client
+        });
+        server.read_exact(&mut vec![0; BYTES]).unwrap();
+        client = writer.join().unwrap();
+        let points = watch.read();
+        for (side, direction) in [("egress", "request"), ("ingress", "request")] {
+            let flow = flow(side, direction);
+            let bytes = points.total("obi.network.flow.bytes", &flow);
+            let packets = points.total("obi.network.flow.packets", &flow);
+            assert_close(bytes - packets * 52.0, f64::from(turn) * BYTES as f64, side);
+        }
+        for (side, direction) in [("egress", "response"), ("ingress", "response")] {
+            let flow = flow(side, direction);
+            let bytes = points.total("obi.network.flow.bytes", &flow);
+            let packets = points.total("obi.network.flow.packets", &flow);
+            assert!(
+                packets > 0.0 && bytes / packets < 80.0,
+                "{side}: acknowledgements, {bytes} in {packets}"
+            );
+        }
+        let (seen, missed) =
+            (points.total("kmagent.ebpf.bytes", &[]), points.total("kmagent.ebpf.missed", &[]));
+        assert!(
+            seen >= f64::from(turn) * 2.0 * BYTES as f64 && missed == 0.0,
+            "{seen} seen, {missed} missed"
+        );
+    }
+}
+
+#[test]
+fn a_connection_that_lives_on_is_counted_at_every_reading() {
+    lives_on("{features: [flows, tcp]}");
+}
+
+#[test]
+fn without_a_pass_over_sockets_connections_that_live_on_are_counted_too() {
+    lives_on("{features: [flows]}");
+    lives_on("{features: [flows, tcp], exclude_programs: [every_socket]}");
 }
 
 #[test]

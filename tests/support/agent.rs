@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 /// How long anything may take that normally takes milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Names another binary to run the tests with: the static one, to see what it costs.
+const BINARY: &str = "KMAGENT_BINARY";
+/// How long a binary of one's own works before its cost is told.
+const SETTLED: Duration = Duration::from_secs(75);
+
 /// A running `kmagent run`; killed when dropped.
 pub struct Agent {
     child: Child,
@@ -131,6 +136,18 @@ impl Agent {
         self.child.id()
     }
 
+    /// Where the tests were given a binary of their own: prints its memory after a minute at work.
+    pub fn tell_memory(&self, role: &str) {
+        if std::env::var_os(BINARY).is_none() {
+            return;
+        }
+        std::thread::sleep(SETTLED);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        for line in status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("Rss")) {
+            println!("{role}: {line}");
+        }
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -146,7 +163,8 @@ impl Drop for Agent {
 
 /// The binary with an environment of its own.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kmagent"));
+    let binary = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_kmagent").into());
+    let mut command = Command::new(binary);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }

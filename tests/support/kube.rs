@@ -77,6 +77,7 @@ pub enum Verb {
     Get,
     Create,
     Replace,
+    Patch,
 }
 
 /// What goes wrong with one request.
@@ -429,6 +430,8 @@ fn read_request(stream: &mut BufReader<Tls>) -> io::Result<Option<Request>> {
         Verb::Create
     } else if method == "PUT" {
         Verb::Replace
+    } else if method == "PATCH" {
+        Verb::Patch
     } else if query.contains_key("watch") {
         Verb::Watch
     } else if collection {
@@ -504,7 +507,7 @@ fn answer(world: &World, stream: &mut Tls, request: &Request) -> io::Result<()> 
             }
         }
         Verb::Watch => watch(world, stream, seen, fault),
-        Verb::Create | Verb::Replace => {
+        Verb::Create | Verb::Replace | Verb::Patch => {
             let (status, body) = write(world, seen, &request.body);
             respond(stream, status, "", &body)
         }
@@ -524,7 +527,7 @@ fn answer(world: &World, stream: &mut Tls, request: &Request) -> io::Result<()> 
     }
 }
 
-/// Creates or replaces an object. A version that is not the present one is a conflict.
+/// Creates, replaces or changes an object. A version that is not the present one is a conflict.
 fn write(world: &World, seen: &Seen, body: &[u8]) -> (u16, Vec<u8>) {
     let conflict = |message: &str| {
         let status = json!({"kind": "Status", "message": message, "reason": "Conflict", "code": 409});
@@ -532,8 +535,13 @@ fn write(world: &World, seen: &Seen, body: &[u8]) -> (u16, Vec<u8>) {
     };
     let mut object: Value = serde_json::from_slice(body).unwrap();
     let parent = if seen.verb == Verb::Create { &*seen.path } else { seen.path.rsplit_once('/').unwrap().0 };
-    let (path, _) = collection(parent);
+    let (path, namespace) = collection(parent);
     let mut state = world.lock();
+    if seen.verb == Verb::Patch {
+        // What it does not say stays, its identity above all.
+        object["metadata"]["namespace"] = namespace.into();
+        object["metadata"]["name"] = seen.path.rsplit('/').next().into();
+    }
     let known = state.objects.get(&path).and_then(|objects| objects.get(&key(&object))).cloned();
     let kind = match (seen.verb, &known) {
         (Verb::Create, Some(_)) => return conflict("it already exists"),
@@ -543,6 +551,11 @@ fn write(world: &World, seen: &Seen, body: &[u8]) -> (u16, Vec<u8>) {
             let sent = &object["metadata"]["resourceVersion"];
             if !sent.is_null() && *sent != known["metadata"]["resourceVersion"] {
                 return conflict("the object has been modified");
+            }
+            if seen.verb == Verb::Patch {
+                let mut patched = known.clone();
+                merge(&mut patched, &object);
+                object = patched;
             }
             "MODIFIED"
         }
@@ -555,6 +568,21 @@ fn write(world: &World, seen: &Seen, body: &[u8]) -> (u16, Vec<u8>) {
     drop(state);
     world.changed.notify_all();
     (if kind == "ADDED" { 201 } else { 200 }, object.to_string().into_bytes())
+}
+
+/// JSON merge patch.
+fn merge(object: &mut Value, patch: &Value) {
+    let Some(fields) = patch.as_object() else { return *object = patch.clone() };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (key, value) in fields {
+        if value.is_null() {
+            object.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut object[key], value);
+        }
+    }
 }
 
 fn object_path(collection: &str, namespace: &str, name: &str) -> String {

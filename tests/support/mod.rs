@@ -6,4 +6,5 @@ pub mod collect;
 pub mod data;
 pub mod kube;
 pub mod namespace;
+pub mod rights;
 pub mod sink;

@@ -33,6 +33,17 @@ what only they use, with the user's own merged over it. Call with (dict "root" $
   {{- end -}}
 {{- end -}}
 
+{{/* Of several replicas one looks at the cluster. */}}
+{{- if and (eq .role "deployment") (include "kmagent.elects" $root) -}}
+  {{- $elector := "k8s_leader_elector" -}}
+  {{- $lease := dict "lease_name" $root.Values.deploymentName "lease_namespace" $root.Release.Namespace -}}
+  {{- $_ := set $config.extensions $elector $lease -}}
+  {{- $_ := set $config.service "extensions" (append $config.service.extensions $elector) -}}
+  {{- range $id := list "k8s_cluster" "k8s_events" "prometheus/apiserver" "k8s_apiserver_health" -}}
+    {{- $_ := set (get $config.receivers $id) $elector $elector -}}
+  {{- end -}}
+{{- end -}}
+
 {{- $config = mergeOverwrite $config (deepCopy .extra) -}}
 
 {{/* What no pipeline uses goes. */}}

@@ -148,6 +148,12 @@ readinessProbe:
   timeoutSeconds: 5
 {{- end }}
 
+{{/* Whether replicas of the cluster agent have something to agree on. */}}
+{{- define "kmagent.elects" -}}
+{{- $on := .Values.featuresEnabled -}}
+{{- if and (gt (int .Values.cluster.replicas) 1) (or $on.metrics $on.events) }}true{{ end -}}
+{{- end }}
+
 {{/* What all pods have in common. The agent takes 10 s at most to deliver what it holds. */}}
 {{- define "kmagent.podSpec" -}}
 serviceAccountName: {{ include "kmagent.serviceAccount" . }}

@@ -11,17 +11,10 @@ rules; "cluster" ones are for objects outside of namespaces, "namespaced" ones f
   verbs: [get]
 {{- end }}
 {{- if .Values.featuresEnabled.ebpf }}
-# Zone and address of the node; with cluster_wide also what the other ends of flows are.
+# Zone and address of the node, with cluster_wide of all.
 - apiGroups: [""]
   resources: [nodes]
-  verbs: [get, list, watch]
-{{- range $id, $receiver := .Values.node.extraConfig.receivers | default dict }}
-{{- if and (hasPrefix "ebpf" $id) (dig "attributes" "kubernetes" "cluster_wide" false ($receiver | default dict)) }}
-- apiGroups: [""]
-  resources: [services]
-  verbs: [get, list, watch]
-{{- end }}
-{{- end }}
+  verbs: [list, watch]
 {{- end }}
 {{- end }}
 
@@ -31,24 +24,53 @@ rules; "cluster" ones are for objects outside of namespaces, "namespaced" ones f
 # Names of pods, of this node's alone.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 {{- if or $on.metrics $on.logs }}
-# Their deployments.
+# Their deployments, one by one.
 - apiGroups: [apps]
   resources: [replicasets]
-  verbs: [get, list, watch]
+  verbs: [get]
 {{- end }}
+{{- range $id, $receiver := .Values.node.extraConfig.receivers | default dict }}
+{{- if and $on.ebpf (hasPrefix "ebpf" $id) (dig "attributes" "kubernetes" "cluster_wide" false ($receiver | default dict)) }}
+# What the other ends of flows are.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch]
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Metrics that k8s_cluster tells only when extraConfig turns them on, or entity events about all. */}}
+{{- define "kmagent.clusterMetrics" -}}
+{{- $extra := .Values.cluster.extraConfig -}}
+{{- $on := list -}}
+{{- range $name, $metric := dig "receivers" "k8s_cluster" "metrics" dict $extra -}}
+{{- if dig "enabled" false ($metric | default dict) }}{{ $on = append $on $name }}{{ end -}}
+{{- end -}}
+{{- range $id, $pipeline := dig "service" "pipelines" dict $extra -}}
+{{- if and (hasPrefix "logs" $id) (has "k8s_cluster" (dig "receivers" list ($pipeline | default dict))) -}}
+{{- $on = concat $on (list "k8s.service." "k8s.persistentvolume." "k8s.persistentvolumeclaim.") -}}
+{{- end -}}
+{{- end -}}
+{{ join " " $on }}
 {{- end }}
 
 {{- define "kmagent.rules.cluster.cluster" -}}
 {{- if .Values.featuresEnabled.metrics }}
+{{- $more := include "kmagent.clusterMetrics" . }}
 # k8s_cluster
 - apiGroups: [""]
-  resources: [nodes, namespaces, persistentvolumes]
-  verbs: [get, list, watch]
-# Metrics of the API server.
-- nonResourceURLs: [/metrics]
+  resources: [nodes, namespaces{{ if contains "k8s.persistentvolume." $more }}, persistentvolumes{{ end }}]
+  verbs: [list, watch]
+{{- if eq "openshift" (dig "receivers" "k8s_cluster" "distribution" "" .Values.cluster.extraConfig) }}
+- apiGroups: [quota.openshift.io]
+  resources: [clusterresourcequotas]
+  verbs: [list, watch]
+{{- end }}
+# Metrics of the API server, and its health.
+- nonResourceURLs: [/metrics, /readyz]
   verbs: [get]
 {{- end }}
 {{- end }}
@@ -56,33 +78,55 @@ rules; "cluster" ones are for objects outside of namespaces, "namespaced" ones f
 {{- define "kmagent.rules.cluster.namespaced" -}}
 {{- $on := .Values.featuresEnabled }}
 {{- if $on.metrics }}
+{{- $more := include "kmagent.clusterMetrics" . }}
 # k8s_cluster
 - apiGroups: [""]
-  resources: [pods, services, replicationcontrollers, resourcequotas, persistentvolumeclaims]
-  verbs: [get, list, watch]
+  resources: [pods, replicationcontrollers, resourcequotas{{ if contains "k8s.service." $more }}, services{{ end }}{{ if contains "k8s.persistentvolumeclaim." $more }}, persistentvolumeclaims{{ end }}]
+  verbs: [list, watch]
+{{- if contains "k8s.service.endpoint." $more }}
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+{{- end }}
 - apiGroups: [apps]
   resources: [deployments, replicasets, statefulsets, daemonsets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [batch]
   resources: [jobs, cronjobs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- else if or $on.traces $on.apm }}
 # Names and owners of the pods that send.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [apps]
   resources: [replicasets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 {{- if $on.events }}
 # k8s_events
 - apiGroups: [""]
   resources: [events]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+{{- end }}
+{{- end }}
+
+{{- define "kmagent.rules.node.own" -}}
+{{- end }}
+
+{{/* The Lease by which replicas agree; a right to create cannot be limited to a name. */}}
+{{- define "kmagent.rules.cluster.own" -}}
+{{- if include "kmagent.elects" . }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ .Values.deploymentName }}]
+  verbs: [get, update]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
 {{- end }}
 {{- end }}
 
@@ -112,13 +156,13 @@ rules; "cluster" ones are for objects outside of namespaces, "namespaced" ones f
 - apiGroups: [apps]
   resources: [daemonsets]
   resourceNames: [{{ .Values.daemonsetName }}]
-  verbs: [get, patch]
+  verbs: [patch]
 {{- end }}
 {{- if .Values.cluster.enabled }}
 - apiGroups: [apps]
   resources: [deployments]
   resourceNames: [{{ .Values.deploymentName }}]
-  verbs: [get, patch]
+  verbs: [patch]
 {{- end }}
 {{- end }}
 {{- end }}

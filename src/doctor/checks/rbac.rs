@@ -13,7 +13,7 @@ const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const MOST_ANSWER: u64 = 1 << 20;
 
 pub fn check(facts: &Facts) -> Vec<Finding> {
-    let used = facts.receivers().into_iter().chain(facts.processors());
+    let used = facts.receivers().into_iter().chain(facts.processors()).chain(facts.extensions());
     let wanted: Vec<(String, Vec<Right>)> =
         used.map(|used| (used.id.to_owned(), of(&used))).filter(|(_, rights)| !rights.is_empty()).collect();
     if wanted.is_empty() {
@@ -36,7 +36,9 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 fn judge(kube: &Connection, id: &str, rights: &[Right], namespaces: &[String]) -> Finding {
     let mut missing: Vec<(&Right, Option<&str>)> = Vec::new();
     for right in rights {
-        let places: Vec<Option<&str>> = if right.is_namespaced && !namespaces.is_empty() {
+        let places: Vec<Option<&str>> = if right.namespace.is_some() {
+            vec![right.namespace.as_deref()]
+        } else if right.is_namespaced && !namespaces.is_empty() {
             namespaces.iter().map(|name| Some(name.as_str())).collect()
         } else {
             vec![None]

@@ -76,11 +76,7 @@ fn headers(config: &OtlpConfig, context: &Context, codec: Option<Codec>) -> Resu
 
 impl Exporter for Client {
     fn export(&self, batch: &Batch, stop: &Stop) -> Result<(), ExportError> {
-        let packed = self.packer.pack(|raw| {
-            raw.reserve(batch.bytes());
-            batch.data().encode(raw);
-        });
-        let packed = packed.map_err(|error| ExportError::Permanent {
+        let packed = self.packer.pack_request(batch).map_err(|error| ExportError::Permanent {
             message: format!("cannot compress the request: {error}"),
         })?;
         let message = message::framed(&packed, self.compressed);

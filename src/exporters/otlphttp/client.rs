@@ -83,19 +83,13 @@ impl Client {
 
     /// The body of a request for `batch`.
     fn body(&self, batch: &Batch) -> Result<Vec<u8>, ExportError> {
-        self.packer.pack(|raw| self.encode(batch, raw)).map_err(|error| ExportError::Permanent {
+        let packed = match self.encoding {
+            Encoding::Proto => self.packer.pack_request(batch),
+            Encoding::Json => self.packer.pack(|raw| json::encode(batch.data(), raw)),
+        };
+        packed.map_err(|error| ExportError::Permanent {
             message: format!("cannot compress the request: {error}"),
         })
-    }
-
-    fn encode(&self, batch: &Batch, raw: &mut Vec<u8>) {
-        match self.encoding {
-            Encoding::Proto => {
-                raw.reserve(batch.bytes());
-                batch.data().encode(raw);
-            }
-            Encoding::Json => json::encode(batch.data(), raw),
-        }
     }
 
     fn post(&self, body: &[u8]) -> Result<Reply, ureq::Error> {

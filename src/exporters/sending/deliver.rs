@@ -8,7 +8,6 @@ use super::account::{Account, Loss};
 use super::backoff::Backoff;
 use super::{Clock, RetryOnFailure};
 use crate::component::{ExportError, Exporter};
-use crate::pipeline::split::split_off;
 use crate::pipeline::{Batch, Outcome, Stop, StopSource};
 
 /// While the agent stops no wait is longer: there are seconds left, not minutes.
@@ -58,10 +57,9 @@ impl Delivery {
                     part.ack.settle(Outcome::Delivered);
                 }
                 End::TooLarge(_) if items > 1 => {
-                    let (mut first, ack, lane) = part.into_parts();
-                    let second = split_off(&mut first, items / 2);
-                    parts.push(Batch::new(second, ack.clone()).in_lane(lane));
-                    parts.push(Batch::new(first, ack).in_lane(lane));
+                    let mut first = part;
+                    let second = first.split_off(items / 2);
+                    parts.extend([second, first]);
                 }
                 End::TooLarge(message) => {
                     self.account.lost(Loss::TooLarge, items, &message, self.clock.now());

@@ -16,7 +16,7 @@ use super::deliver::Delivery;
 use super::durable::{Entry, Log, NotStored};
 use super::running::Intake;
 use super::settings::{QueueBatch, SendingQueue, Sizer};
-use crate::pipeline::split::{items_within, merge, split_off};
+use crate::pipeline::split::items_within;
 use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
 
 /// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
@@ -366,18 +366,12 @@ impl Queue {
             }
         });
         let mut batch = batches.next();
-        let rest: Vec<Batch> = batches.collect();
-        if !rest.is_empty()
-            && let Some(first) = batch
-        {
-            let (mut data, ack, _) = first.into_parts();
-            let mut acks = vec![ack];
-            for other in rest {
-                let (more, ack, _) = other.into_parts();
-                merge(&mut data, more);
-                acks.push(ack);
+        if let Some(batch) = &mut batch {
+            let acks: Vec<Ack> = batches.map(|other| batch.append(other)).collect();
+            if !acks.is_empty() {
+                batch.lane = None;
+                batch.ack = Ack::join(std::iter::once(std::mem::take(&mut batch.ack)).chain(acks));
             }
-            batch = Some(Batch::new(data, Ack::join(acks)));
         }
         Work { batch, size, bytes, lanes, _done: done }
     }
@@ -414,12 +408,11 @@ impl Work {
         if let Some((QueueBatch { max_size, .. }, sizer)) = batching
             && *max_size > 0
         {
-            while sizer.of_data(batch.data()) > *max_size {
-                let (mut data, ack, lane) = batch.into_parts();
-                let at = if sizer == Sizer::Bytes { items_within(&data, *max_size) } else { *max_size };
-                let rest = split_off(&mut data, at);
-                batch = Batch::new(rest, ack.clone()).in_lane(lane);
-                left_behind += delivery.deliver(Batch::new(data, ack).in_lane(lane));
+            while sizer.of_batch(&batch) > *max_size {
+                let at =
+                    if sizer == Sizer::Bytes { items_within(batch.data(), *max_size) } else { *max_size };
+                let rest = batch.split_off(at);
+                left_behind += delivery.deliver(std::mem::replace(&mut batch, rest));
             }
         }
         left_behind + delivery.deliver(batch)

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::config::types::{duration, section};
 use crate::config::{ComponentId, Issues};
-use crate::pipeline::Data;
+use crate::pipeline::Batch;
 
 /// Queue and retry settings of one exporter.
 #[derive(Clone, Debug, Default)]
@@ -143,10 +143,10 @@ impl Sizer {
     }
 
     /// For the sizers of batches; a request counts as its items.
-    pub(super) fn of_data(self, data: &Data) -> usize {
+    pub(super) fn of_batch(self, batch: &Batch) -> usize {
         match self {
-            Self::Requests | Self::Items => data.items(),
-            Self::Bytes => data.encoded_len(),
+            Self::Requests | Self::Items => batch.items(),
+            Self::Bytes => batch.bytes(),
         }
     }
 }

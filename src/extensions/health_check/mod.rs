@@ -5,8 +5,10 @@
 //! | `path` (default `/`, which matches everything), `/healthz`, `/livez` | 200 while the process works |
 //! | `/readyz` | 200 once every pipeline runs with the configuration in force, else 503 |
 //!
-//! The body is JSON with the state of every component, unless `response_body` sets a text.
+//! The body is JSON with the state of every component, unless `response_body` sets a text. With
+//! `debug::enabled` there is a status page for people at `/debug`: see [`debug`].
 
+mod debug;
 mod report;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -37,6 +39,14 @@ pub struct Config {
     tls: Option<ServerTls>,
     /// Accepted as upstream does, where it has no effect either.
     check_collector_pipeline: Option<CheckCollectorPipeline>,
+    debug: DebugConfig,
+}
+
+/// The status page at `/debug`, which shows the configuration and samples of data: off by default.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DebugConfig {
+    enabled: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -74,7 +84,8 @@ impl ExtensionConfig for Config {
         }
     }
 
-    fn build(&self, _: Context, board: StatusBoard) -> Result<Box<dyn Extension>, BuildError> {
+    fn build(&self, context: Context, board: StatusBoard) -> Result<Box<dyn Extension>, BuildError> {
+        let debug = self.debug.enabled.then(|| Arc::new(debug::Debug::new(&context.telemetry, &board)));
         Ok(Box::new(HealthCheck {
             endpoint: self.endpoint.clone().unwrap_or_else(default_endpoint),
             tls: tls(self.tls.as_ref())?,
@@ -82,6 +93,7 @@ impl ExtensionConfig for Config {
                 board,
                 path: self.path.clone().unwrap_or_else(|| "/".to_owned()),
                 fixed: self.response_body.clone().map(|body| (body.healthy, body.unhealthy)),
+                debug,
             },
         }))
     }

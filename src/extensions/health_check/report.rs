@@ -1,9 +1,11 @@
 //! What the health endpoints answer.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
+use super::debug::Debug;
 use crate::net::pages::Answer;
 use crate::telemetry::StatusBoard;
 use crate::time::{go_duration, rfc3339};
@@ -16,17 +18,22 @@ pub struct Pages {
     pub path: String,
     /// `response_body`: the text when healthy and when not.
     pub fixed: Option<(String, String)>,
+    /// The status page, where it is enabled.
+    pub debug: Option<Arc<Debug>>,
 }
 
 impl Pages {
     /// The answer for a request target such as `/readyz?verbose`.
     pub fn answer(&self, target: &str) -> Answer {
         let path = target.split(['?', '#']).next().unwrap_or_default();
+        if let Some(answer) = self.debug.as_ref().and_then(|debug| debug.answer(target)) {
+            return answer;
+        }
         match path {
             "/readyz" => self.health(self.board.ready_since().is_some()),
             "/healthz" | "/livez" => self.health(true),
             path if self.path == "/" || path == self.path => self.health(true),
-            _ => Answer { status: 404, content_type: "text/plain", body: "404 page not found\n".to_owned() },
+            _ => Answer::new(404, "text/plain", "404 page not found\n"),
         }
     }
 
@@ -35,9 +42,9 @@ impl Pages {
         match &self.fixed {
             Some((good, bad)) => {
                 let body = if healthy { good } else { bad };
-                Answer { status, content_type: "text/plain; charset=utf-8", body: body.clone() }
+                Answer::new(status, "text/plain; charset=utf-8", body.clone())
             }
-            None => Answer { status, content_type: "application/json", body: self.json(healthy).to_string() },
+            None => Answer::new(status, "application/json", self.json(healthy).to_string()),
         }
     }
 
@@ -78,7 +85,7 @@ mod tests {
     use crate::telemetry::ComponentState;
 
     fn pages(path: &str) -> Pages {
-        Pages { board: StatusBoard::default(), path: path.to_owned(), fixed: None }
+        Pages { board: StatusBoard::default(), path: path.to_owned(), fixed: None, debug: None }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Messages on a stream: a flag, a length, and the bytes, maybe compressed.
 
+use bytes::Bytes;
+
 use crate::net::compression::{Codec, Compressor, DecompressError, decompress};
 
 use super::{Code, Status};
@@ -91,5 +93,15 @@ impl Opened {
             Self::Plain(stream) => &stream[PREFIX..],
             Self::Unpacked(body) => body,
         }
+    }
+
+    /// The same to keep, in no more memory than it takes.
+    pub fn into_body(self) -> Bytes {
+        let (start, mut bytes) = match self {
+            Self::Plain(stream) => (PREFIX, stream),
+            Self::Unpacked(body) => (0, body),
+        };
+        bytes.shrink_to_fit();
+        Bytes::from(bytes).slice(start..)
     }
 }

@@ -67,6 +67,10 @@ impl ProcessorConfig for BatchConfig {
         }
     }
 
+    fn reads(&self) -> bool {
+        false
+    }
+
     fn build(&self, context: Context, _: Signal) -> Result<Box<dyn Processor>, BuildError> {
         Ok(Box::new(BatchProcessor {
             send_items: self.send_batch_size as usize,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::merge::Places;
-use crate::pipeline::{Ack, Batch, Data, Lane};
+use crate::pipeline::{Ack, Batch};
 
 /// Lanes that are held back at the same time; one more sends the one that is due first.
 const MAX_SLOTS: usize = 16;
@@ -63,10 +63,14 @@ impl Pending {
     }
 
     fn join(&mut self, batch: Batch, bytes: usize) {
-        let (data, ack, _) = batch.into_parts();
-        self.items += data.items();
+        self.items += batch.items();
         self.bytes += bytes;
-        self.places.merge(self.batch.data_mut(), data);
+        let ack = self.batch.append_encoded(batch).unwrap_or_else(|batch| {
+            let (data, ack, _) = batch.into_parts();
+            self.batch.peer = None;
+            self.places.merge(self.batch.data_mut(), data);
+            ack
+        });
         if ack.is_wanted() {
             self.joined.push(ack);
         }
@@ -82,15 +86,10 @@ impl Pending {
 }
 
 /// Cuts a batch into parts of at most `max_items` items, in order; they share its acknowledgement.
-pub fn parts(batch: Batch, max_items: usize, mut each: impl FnMut(Batch)) {
-    if batch.items() <= max_items {
-        return each(batch);
+pub fn parts(mut batch: Batch, max_items: usize, mut each: impl FnMut(Batch)) {
+    while batch.items() > max_items {
+        let rest = batch.split_off(max_items);
+        each(std::mem::replace(&mut batch, rest));
     }
-    let (mut data, ack, lane) = batch.into_parts();
-    let part = |data: Data, ack: &Ack, lane: Option<Lane>| Batch::new(data, ack.clone()).in_lane(lane);
-    while data.items() > max_items {
-        let rest = crate::pipeline::split::split_off(&mut data, max_items);
-        each(part(std::mem::replace(&mut data, rest), &ack, lane));
-    }
-    each(part(data, &ack, lane));
+    each(batch);
 }

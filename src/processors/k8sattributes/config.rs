@@ -174,6 +174,11 @@ impl Default for ExcludeConfig {
 }
 
 impl K8sAttributesConfig {
+    /// The namespace of the filter; none means all.
+    pub fn named_namespaces(&self) -> Vec<String> {
+        Vec::from_iter((!self.filter.namespace.is_empty()).then(|| self.filter.namespace.clone()))
+    }
+
     pub fn api(&self) -> ApiConfig {
         ApiConfig { auth_type: self.auth_type, context: self.context.clone() }
     }

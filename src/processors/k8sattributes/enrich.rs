@@ -10,6 +10,7 @@ use super::fields::Field;
 use super::metadata::Metadata;
 use crate::component::{Next, Processor};
 use crate::kube::objects::Pod;
+use crate::otlp::attributes::find;
 use crate::otlp::{Attributes, KeyValue, Resource};
 use crate::pipeline::{Batch, Data, Stop};
 use crate::telemetry::Counter;
@@ -72,9 +73,11 @@ impl Enrich {
         if !Arc::ptr_eq(&ready.pod, &pod) || ready.epoch != epoch {
             *ready = make();
         }
+        // Keys of a pod are unique: only what the resource came with can have one of them.
+        let given = attributes.len();
         attributes.reserve(ready.attributes.len());
         for attribute in &ready.attributes {
-            if !attributes.contains(&attribute.key) {
+            if find(&attributes[..given], &attribute.key).is_none() {
                 attributes.push(attribute.clone());
             }
         }

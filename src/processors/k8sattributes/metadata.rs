@@ -12,7 +12,7 @@ use super::owners::{Owners, Wanted};
 use super::rules::{Cluster, Rules};
 use crate::component::BuildError;
 use crate::kube::objects::{Entity, Owner, Pod};
-use crate::kube::{Access, Client, Handler, Informer, Query, Resource, SyncState};
+use crate::kube::{Access, Client, Handler, Informer, Namespaces, Query, Resource, SyncState};
 use crate::pattern::{PatternError, compile};
 use crate::pipeline::Stop;
 use crate::telemetry::{Counter, Telemetry};
@@ -22,8 +22,9 @@ pub struct Metadata {
     pub(super) rules: Arc<Rules>,
     pub(super) associations: Arc<Associations>,
     pub(super) index: Arc<PodIndex>,
-    pods: Arc<Informer<Pod>>,
-    /// By the kind that a rule reads.
+    /// One per namespace when these are limited, else one.
+    pods: Vec<Arc<Informer<Pod>>>,
+    /// By the kind that a rule reads; several of a kind when namespaces are limited.
     entities: Vec<(Origin, Arc<Informer<Entity>>)>,
     owners: Option<Owners>,
     /// Subscriptions, to be given back.
@@ -44,15 +45,19 @@ impl Metadata {
             return Ok(known);
         }
         let access = Access::new(&config.api()).map_err(|error| BuildError::new(error.to_string()))?;
-        let metadata = Arc::new(Self::start(config, node.as_deref(), &Client::new(access), telemetry)?);
+        let namespaces = Namespaces::new("k8sattributes", &config.named_namespaces());
+        let client = Client::new(access);
+        let metadata = Arc::new(Self::start(config, node.as_deref(), &namespaces, &client, telemetry)?);
         shared.insert(key, Arc::downgrade(&metadata));
         Ok(metadata)
     }
 
-    /// Starts to follow what the config asks for.
+    /// Starts to follow what the config asks for, of `node` alone when one is named, in these
+    /// `namespaces`.
     pub fn start(
         config: &K8sAttributesConfig,
         node: Option<&str>,
+        namespaces: &Namespaces,
         client: &Arc<Client>,
         telemetry: &Telemetry,
     ) -> Result<Self, BuildError> {
@@ -64,25 +69,27 @@ impl Metadata {
         let index = Arc::new(PodIndex::new(associations.clone(), rules.clone(), exclude, telemetry));
         let no_thread = |error: io::Error| BuildError::new(format!("cannot start a thread: {error}"));
 
-        let namespace = (!config.filter.namespace.is_empty()).then(|| config.filter.namespace.clone());
-        let query = pod_query(config, node).in_namespace(namespace.clone());
         let needs = rules.pod_needs(associations.uses_container_ids());
-        let pods = Informer::shared(client, &query, &needs).map_err(no_thread)?;
+        let queries = namespaces.queries(&pod_query(config, node));
+        let pods = queries.iter().map(|query| Informer::shared(client, query, &needs));
+        let pods = pods.collect::<io::Result<Vec<_>>>().map_err(no_thread)?;
 
         let mut entities = Vec::new();
         for from in Origin::ALL.into_iter().filter(|from| rules.reads(*from)) {
-            let Some(query) = entity_query(from, node, namespace.as_deref()) else { continue };
-            let informer = Informer::shared(client, &query, &rules.entity_needs(from)).map_err(no_thread)?;
-            if let Some(counts) = Counts::new(from, telemetry) {
-                informer.store().subscribe(Arc::new(counts));
+            for query in entity_queries(from, node, namespaces) {
+                let informer =
+                    Informer::shared(client, &query, &rules.entity_needs(from)).map_err(no_thread)?;
+                if let Some(counts) = Counts::new(from, telemetry) {
+                    informer.store().subscribe(Arc::new(counts));
+                }
+                entities.push((from, informer));
             }
-            entities.push((from, informer));
         }
         let wanted = Wanted { replicasets: rules.reads_replicasets(), jobs: rules.reads_jobs() };
         let owners = match (wanted.replicasets || wanted.jobs, node) {
             (false, _) => None,
             (true, Some(_)) => Some(Owners::ask(client, wanted)),
-            (true, None) => Some(Owners::follow(client, wanted, namespace.as_deref())),
+            (true, None) => Some(Owners::follow(client, wanted, namespaces)),
         };
         let owners = owners.transpose().map_err(no_thread)?;
 
@@ -90,8 +97,8 @@ impl Metadata {
         if let Some(Owners::Asked(asked)) = &owners {
             subscribed.push(asked.clone());
         }
-        for handler in &subscribed {
-            pods.store().subscribe(handler.clone());
+        for informer in &pods {
+            subscribed.iter().for_each(|handler| informer.store().subscribe(handler.clone()));
         }
         Ok(Self { rules, associations, index, pods, entities, owners, subscribed })
     }
@@ -104,8 +111,10 @@ impl Metadata {
             .entities
             .iter()
             .map(|(from, informer)| (format!("{from:?}s"), informer.store().wait_for_sync(left(), stop)));
-        let pods =
-            std::iter::once_with(|| ("pods".to_owned(), self.pods.store().wait_for_sync(left(), stop)));
+        let pods = self
+            .pods
+            .iter()
+            .map(|informer| ("pods".to_owned(), informer.store().wait_for_sync(left(), stop)));
         for (what, state) in pods.chain(stores) {
             match state {
                 SyncState::Done => {}
@@ -133,16 +142,16 @@ impl Metadata {
 
 impl Drop for Metadata {
     fn drop(&mut self) {
-        for handler in &self.subscribed {
-            self.pods.store().unsubscribe(handler);
+        for informer in &self.pods {
+            self.subscribed.iter().for_each(|handler| informer.store().unsubscribe(handler));
         }
     }
 }
 
 impl Cluster for Metadata {
     fn entity(&self, from: Origin, namespace: &str, name: &str) -> Option<Arc<Entity>> {
-        let (_, informer) = self.entities.iter().find(|(kind, _)| *kind == from)?;
-        informer.store().get(namespace, name)
+        let of_kind = self.entities.iter().filter(|(kind, _)| *kind == from);
+        of_kind.filter_map(|(_, informer)| informer.store().get(namespace, name)).next()
     }
 
     fn owner_of(&self, owner: &Owner, namespace: &str) -> Option<Owner> {
@@ -190,26 +199,20 @@ fn selector(filter: &FieldFilterConfig) -> String {
 }
 
 /// The objects beside the pods that are followed for that kind of rule.
-fn entity_query(from: Origin, node: Option<&str>, namespace: Option<&str>) -> Option<Query> {
-    let namespaced = |group: &str, plural: &str| {
-        Query::all(Resource::new(group, "v1", plural)).in_namespace(namespace.map(str::to_owned))
-    };
-    let query = match from {
-        Origin::Pod => return None,
-        Origin::Namespace => Query::all(Resource::new("", "v1", "namespaces")),
+fn entity_queries(from: Origin, node: Option<&str>, namespaces: &Namespaces) -> Vec<Query> {
+    let all = |group: &str, plural: &str| Query::all(Resource::new(group, "v1", plural)).metadata_only();
+    match from {
+        Origin::Pod => Vec::new(),
+        Origin::Namespace => vec![all("", "namespaces")],
         Origin::Node => {
-            let query = Query::all(Resource::new("", "v1", "nodes"));
-            match node {
-                Some(node) => query.fields(format!("metadata.name={node}")),
-                None => query,
-            }
+            let field = node.map(|node| format!("metadata.name={node}"));
+            vec![all("", "nodes").fields(field.unwrap_or_default())]
         }
-        Origin::Deployment => namespaced("apps", "deployments"),
-        Origin::StatefulSet => namespaced("apps", "statefulsets"),
-        Origin::DaemonSet => namespaced("apps", "daemonsets"),
-        Origin::Job => namespaced("batch", "jobs"),
-    };
-    Some(query.metadata_only())
+        Origin::Deployment => namespaces.queries(&all("apps", "deployments")),
+        Origin::StatefulSet => namespaces.queries(&all("apps", "statefulsets")),
+        Origin::DaemonSet => namespaces.queries(&all("apps", "daemonsets")),
+        Origin::Job => namespaces.queries(&all("batch", "jobs")),
+    }
 }
 
 /// Counts what happens to namespaces and nodes, as dashboards know it.

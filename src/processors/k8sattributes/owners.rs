@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::kube::objects::{Entity, EntityNeeds, Owner, Pod};
 use crate::kube::{
-    Client, Connection, Handler, Informer, KubeError, Object, Pool, Query, Resource, SyncState, Timeouts,
+    Client, Connection, Handler, Informer, KubeError, Namespaces, Object, Pool, Query, Resource, SyncState,
+    Timeouts,
 };
 use crate::pipeline::Stop;
 
@@ -36,16 +37,20 @@ impl Wanted {
 
 /// The answers to "who made it".
 pub enum Owners {
-    Followed { replicasets: Option<Arc<Informer<Entity>>>, jobs: Option<Arc<Informer<Entity>>> },
+    /// One of each per namespace when these are limited.
+    Followed {
+        replicasets: Vec<Arc<Informer<Entity>>>,
+        jobs: Vec<Arc<Informer<Entity>>>,
+    },
     Asked(Arc<Asked>),
 }
 
 impl Owners {
-    pub fn follow(client: &Arc<Client>, wanted: Wanted, namespace: Option<&str>) -> io::Result<Self> {
+    pub fn follow(client: &Arc<Client>, wanted: Wanted, namespaces: &Namespaces) -> io::Result<Self> {
         let start = |kind| -> io::Result<_> {
-            let Some(resource) = wanted.resource(kind) else { return Ok(None) };
-            let query = Query::all(resource).in_namespace(namespace.map(str::to_owned)).metadata_only();
-            Informer::shared(client, &query, &EntityNeeds::default()).map(Some)
+            let Some(resource) = wanted.resource(kind) else { return Ok(Vec::new()) };
+            let queries = namespaces.queries(&Query::all(resource).metadata_only());
+            queries.iter().map(|query| Informer::shared(client, query, &EntityNeeds::default())).collect()
         };
         Ok(Self::Followed { replicasets: start("ReplicaSet")?, jobs: start("Job")? })
     }
@@ -58,8 +63,9 @@ impl Owners {
     pub fn owner_of(&self, object: &Owner, namespace: &str) -> Option<Owner> {
         match self {
             Self::Followed { replicasets, jobs } => {
-                let informer = if &*object.kind == "Job" { jobs } else { replicasets };
-                let found = informer.as_ref()?.store().get(namespace, &object.name)?;
+                let informers = if &*object.kind == "Job" { jobs } else { replicasets };
+                let mut stores = informers.iter().map(|informer| informer.store());
+                let found = stores.find_map(|store| store.get(namespace, &object.name))?;
                 (*found.uid == *object.uid).then(|| found.owners.first().cloned()).flatten()
             }
             Self::Asked(asked) => asked.owner_of(object, namespace),
@@ -70,7 +76,7 @@ impl Owners {
     pub fn epoch(&self) -> u64 {
         match self {
             Self::Followed { replicasets, jobs } => {
-                [replicasets, jobs].into_iter().flatten().map(|informer| informer.store().epoch()).sum()
+                replicasets.iter().chain(jobs).map(|informer| informer.store().epoch()).sum()
             }
             Self::Asked(asked) => asked.epoch.load(Ordering::Acquire),
         }
@@ -80,12 +86,10 @@ impl Owners {
     pub fn wait(&self, timeout: Duration, stop: &Stop) -> bool {
         let deadline = Instant::now() + timeout;
         match self {
-            Self::Followed { replicasets, jobs } => {
-                [replicasets, jobs].into_iter().flatten().all(|informer| {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    informer.store().wait_for_sync(left, stop) == SyncState::Done
-                })
-            }
+            Self::Followed { replicasets, jobs } => replicasets.iter().chain(jobs).all(|informer| {
+                let left = deadline.saturating_duration_since(Instant::now());
+                informer.store().wait_for_sync(left, stop) == SyncState::Done
+            }),
             Self::Asked(asked) => loop {
                 if asked.pending.load(Ordering::Acquire) == 0 {
                     return true;

@@ -89,6 +89,10 @@ impl ProcessorConfig for MemoryLimiterConfig {
         }
     }
 
+    fn reads(&self) -> bool {
+        false
+    }
+
     fn build(&self, context: Context, signal: Signal) -> Result<Box<dyn Processor>, BuildError> {
         let checker = checker::shared(self.limits()?, self.check_interval);
         let id = context.id.to_string();

@@ -320,7 +320,7 @@ impl Labels {
         }
         match self.direction {
             Some(direction) if shown.common("iface.direction") => {
-                text("iface.direction", if direction == Direction::Egress { "egress" } else { "ingress" });
+                text("iface.direction", direction.name());
             }
             _ => {}
         }

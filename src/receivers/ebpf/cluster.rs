@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::endpoint::{Endpoint, TEMPLATE_HASH};
 use crate::kube::objects::{Addressed, AddressedNeeds, Pod, PodNeeds, STATIC_POD_UID};
-use crate::kube::{Client, Handler, Informer, Interned, Query, Resource, kept_value};
+use crate::kube::{Client, Handler, Informer, Interned, Namespaces, Query, Resource, kept_value};
 
 /// The cluster as it is followed: by default the pods of this node and the node itself.
 pub struct Cluster {
     index: Arc<Index>,
-    pods: Arc<Informer<Pod>>,
+    /// One per namespace when these are limited, else one.
+    pods: Vec<Arc<Informer<Pod>>>,
     pod_handler: Arc<dyn Handler<Pod>>,
     others: Vec<Followed>,
 }
@@ -29,6 +30,8 @@ pub struct Scope<'a> {
     pub node: &'a str,
     /// Pods and nodes of the whole cluster, and services.
     pub cluster_wide: bool,
+    /// Namespaces whose pods and services are known.
+    pub namespaces: &'a Namespaces,
     /// Labels of pods that the filters ask for.
     pub labels: &'a [String],
 }
@@ -48,9 +51,11 @@ impl Cluster {
         if !scope.cluster_wide {
             pods = pods.fields(format!("spec.nodeName={}", scope.node));
         }
-        let pods = Informer::shared(client, &pods, &needs)?;
+        let pods = scope.namespaces.queries(&pods);
+        let pods = pods.iter().map(|query| Informer::shared(client, query, &needs));
+        let pods = pods.collect::<io::Result<Vec<_>>>()?;
         let pod_handler: Arc<dyn Handler<Pod>> = index.clone();
-        pods.store().subscribe(pod_handler.clone());
+        pods.iter().for_each(|pods| pods.store().subscribe(pod_handler.clone()));
 
         let mut nodes = Query::all(Resource::new("", "v1", "nodes"));
         if !scope.cluster_wide {
@@ -61,14 +66,17 @@ impl Cluster {
         let mut others = vec![Followed::start(client, &nodes, &needs, "Node", &index)?];
         if scope.cluster_wide {
             let services = Query::all(Resource::new("", "v1", "services"));
-            others.push(Followed::start(client, &services, &AddressedNeeds::default(), "Service", &index)?);
+            for query in scope.namespaces.queries(&services) {
+                let needs = AddressedNeeds::default();
+                others.push(Followed::start(client, &query, &needs, "Service", &index)?);
+            }
         }
         Ok(Self { index, pods, pod_handler, others })
     }
 
     /// Grows with every change.
     pub fn epoch(&self) -> u64 {
-        self.pods.store().epoch()
+        self.pods.iter().map(|pods| pods.store().epoch()).sum::<u64>()
             + self.others.iter().map(|other| other.informer.store().epoch()).sum::<u64>()
     }
 
@@ -114,7 +122,7 @@ impl Followed {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.pods.store().unsubscribe(&self.pod_handler);
+        self.pods.iter().for_each(|pods| pods.store().unsubscribe(&self.pod_handler));
         for other in &self.others {
             other.informer.store().unsubscribe(&other.handler);
         }

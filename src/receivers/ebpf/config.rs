@@ -40,6 +40,9 @@ pub struct EbpfConfig {
     /// Flows that nothing was heard of for so long are forgotten.
     #[serde(deserialize_with = "duration")]
     pub flow_ttl: Duration,
+    /// Programs that are not loaded, by name.
+    #[serde(deserialize_with = "nullable")]
+    pub exclude_programs: Vec<String>,
     /// Root of the host's tree of cgroups; empty: found.
     pub cgroup_path: PathBuf,
     /// Name of this node; empty: `KM_NODE_NAME` or `NODE_NAME`.
@@ -165,6 +168,7 @@ impl Default for EbpfConfig {
             max_flows: None,
             sampling: None,
             flow_ttl: Duration::from_mins(5),
+            exclude_programs: Vec::new(),
             cgroup_path: PathBuf::new(),
             node: String::new(),
             dns: DnsConfig::default(),

@@ -70,6 +70,7 @@ metrics! {
     SEEN_PACKETS: Counter, "kmagent.ebpf.packets" "{packet}" [] "Packets that were looked at.";
     SEEN_BYTES: Counter, "kmagent.ebpf.bytes" "By" [] "Bytes that were looked at.";
     MISSED: Counter, "kmagent.ebpf.missed" "{event}" ["reason"] "What is missing from the other metrics: packets that could not be read, messages and events without room; and packets that had no room for their own flow and are counted as other.";
+    UNSEEN: Counter, "kmagent.ebpf.interface.unseen" "By" ["iface", "iface.direction"] "Bytes that an interface has counted and no flow has: forwarded for others, of other protocols than IP, or missed.";
     PROGRAM_UP: Shape::Gauge, "kmagent.ebpf.program.up" "1" ["program"] "1 when the program runs in the kernel, 0 when this kernel did not take it.";
 }
 

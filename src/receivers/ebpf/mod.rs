@@ -18,6 +18,7 @@ mod metrics;
 mod mistakes;
 mod observations;
 mod owners;
+mod reconcile;
 mod resolve;
 mod run;
 mod series;

@@ -1,13 +1,15 @@
 //! All that was observed since the receiver runs, and the metrics that come of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::attributes::{Family, Labels};
 use super::dns::{DnsStats, Event, Subject};
+use super::kernel::Interface;
 use super::kernel::records::{Direction, DropKey, FAILURES, FlowKey, Lost, TcpStats, Traffic};
 use super::metrics::{self as info, Info, Points, Span, Totals};
+use super::reconcile::Reconciliation;
 use super::resolve::Resolver;
 use super::series::{Entry, Table};
 use super::settings::Settings;
@@ -24,6 +26,7 @@ pub struct Observations {
     dns: Table<Subject, DnsStats>,
     /// Where a flow is counted that passes several interfaces: where it was seen first.
     first_seen: HashMap<Path, (u32, Direction)>,
+    reconciliation: Reconciliation,
     seen: Traffic,
     missed: Vec<(&'static str, u64)>,
     /// This reading and the one before, nanoseconds since the epoch.
@@ -66,6 +69,7 @@ impl Observations {
             drops: Table::new(shown(Family::Drop), flows.min(MOST_DROPS), ttl),
             dns: Table::new(shown(Family::Dns), flows.min(MOST_SUBJECTS), ttl),
             first_seen: HashMap::new(),
+            reconciliation: Reconciliation::default(),
             seen: Traffic::default(),
             missed: Vec::new(),
             span: Span { start: began, time: began },
@@ -110,6 +114,7 @@ impl Observations {
 
     /// Traffic of a flow; `at_interfaces`: the same packet may be seen at several.
     pub fn flow(&mut self, key: &FlowKey, traffic: Traffic, at_interfaces: bool, resolver: &mut Resolver) {
+        self.reconciliation.see(key, traffic.bytes);
         if at_interfaces && !self.is_first_sight(key) {
             return;
         }
@@ -172,6 +177,7 @@ impl Observations {
                     self.seen = self.seen.plus(*traffic);
                     continue;
                 }
+                Lost::Sockets => continue,
                 Lost::Ingress | Lost::Egress => "flow_map_full",
                 Lost::Malformed => "malformed",
                 Lost::Tcp => "tcp_map_full",
@@ -187,6 +193,15 @@ impl Observations {
                 self.other(direction, *traffic);
             }
         }
+    }
+
+    /// Holds what interfaces have counted against the flows; `is_watched`: its packets should be among them.
+    pub fn reconcile(&mut self, interfaces: &BTreeMap<i32, Interface>, is_watched: impl Fn(i32) -> bool) {
+        let wanted = &self.settings.wanted;
+        self.reconciliation.settle(interfaces, |index, direction| {
+            let is_counted = if direction == Direction::Egress { wanted.egress } else { wanted.ingress };
+            wanted.flows && is_counted && is_watched(index)
+        });
     }
 
     /// Something is missing, for that reason.
@@ -391,6 +406,7 @@ impl Observations {
             let attributes = || vec![KeyValue::fixed("program", *program)];
             points.number(info::PROGRAM_UP, span, attributes, u64::from(*is_up));
         }
+        points.0.push(self.reconciliation.emit(span));
         points.0.into_iter().filter_map(Points::message).collect()
     }
 }

@@ -9,6 +9,7 @@ use super::attributes::{End, Labels};
 use super::cluster::Cluster;
 use super::endpoint::Endpoint;
 use super::filter::Candidate;
+use super::kernel::Interface;
 use super::kernel::records::{Direction, DropKey, FlowKey, Role};
 use super::owners::Owners;
 use super::settings::Settings;
@@ -61,14 +62,17 @@ impl Resolver {
     }
 
     /// Before every reading. Whether earlier answers may be wrong now.
-    pub fn refresh(&mut self, interfaces: BTreeMap<i32, String>, now: Instant) -> bool {
+    pub fn refresh(&mut self, interfaces: &BTreeMap<i32, Interface>, now: Instant) -> bool {
         self.now = now;
         self.owners.sweep(now);
         let mut has_changed = false;
         let is_same = self.interfaces.len() == interfaces.len()
-            && self.interfaces.iter().zip(&interfaces).all(|((a, x), (b, y))| a == b && **x == **y);
+            && self.interfaces.iter().zip(interfaces).all(|((a, x), (b, y))| a == b && **x == *y.name);
         if !is_same {
-            self.interfaces = interfaces.into_iter().map(|(index, name)| (index, name.into())).collect();
+            self.interfaces = interfaces
+                .iter()
+                .map(|(index, interface)| (*index, interface.name.as_str().into()))
+                .collect();
             has_changed = true;
         }
         if let Some(cluster) = &self.cluster {

@@ -7,14 +7,14 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::cluster::{Cluster, Scope};
 use super::dns::Lookups;
-use super::kernel::{Programs, Vantage, cgroup_tree};
+use super::kernel::{Programs, Vantage, cgroup_tree, present};
 use super::observations::Observations;
 use super::owners::Owners;
 use super::resolve::Resolver;
 use super::settings::Settings;
 use super::socket_diag::SocketDiag;
 use crate::component::{BuildError, Context, Receiver, RunError};
-use crate::kube::{Access, Client};
+use crate::kube::{Access, Client, Namespaces};
 use crate::otlp::build::resource_metrics;
 use crate::otlp::metrics::{Metric, ResourceMetrics};
 use crate::otlp::{InstrumentationScope, KeyValue};
@@ -58,6 +58,7 @@ fn follow(settings: &Settings) -> Result<Option<Cluster>, BuildError> {
     let scope = Scope {
         node: &settings.node,
         cluster_wide: kubernetes.cluster_wide,
+        namespaces: &Namespaces::new("ebpf", &[]),
         labels: &settings.filter.labels(),
     };
     Cluster::follow(&client, &scope)
@@ -66,6 +67,10 @@ fn follow(settings: &Settings) -> Result<Option<Cluster>, BuildError> {
 }
 
 impl Receiver for Observing {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let Self { settings, cluster, context } = *self;
         if !settings.enabled {
@@ -148,7 +153,7 @@ impl Observer {
         if !settings.node.is_empty() {
             resource.push(KeyValue::fixed("k8s.node.name", settings.node.as_str()));
         }
-        let observer = Self {
+        let mut observer = Self {
             resolver: Resolver::new(settings.clone(), owners, cluster),
             observations: Observations::new(settings.clone(), now_unix_nanos()),
             lookups: Lookups::new(settings.dns_timeout, settings.dns_depth),
@@ -161,6 +166,8 @@ impl Observer {
             scope,
             resource,
         };
+        let Self { programs, observations, .. } = &mut observer;
+        observations.reconcile(&present(), |interface| programs.watches(interface));
         observer.announce();
         observer
     }
@@ -178,8 +185,8 @@ impl Observer {
     /// Reads what the kernel has counted since the last time.
     pub fn read(&mut self) {
         self.said_once("interfaces", |observer| observer.programs.follow_interfaces());
-        let Self { programs, resolver, observations, .. } = self;
-        let has_changed = resolver.refresh(programs.interface_names(), Instant::now());
+        let Self { resolver, observations, .. } = self;
+        let has_changed = resolver.refresh(&present(), Instant::now());
         observations.begin(now_unix_nanos(), has_changed);
         self.read_dns();
         self.said_once("cgroups", |Self { programs, resolver, .. }| {
@@ -187,6 +194,9 @@ impl Observer {
             programs
                 .take_cgroups(|id, path| resolver.owners.learn(id, path, now))
                 .map_err(|error| error.to_string())
+        });
+        self.said_once("sockets", |observer| {
+            observer.programs.pass_over_sockets().map_err(|error| error.to_string())
         });
         self.said_once("flows", |Self { programs, resolver, observations, .. }| {
             let at_interfaces = programs.vantage == Vantage::Interfaces;
@@ -211,6 +221,7 @@ impl Observer {
         });
         let Self { programs, observations, lookups, .. } = self;
         observations.lost(&programs.take_lost());
+        observations.reconcile(&present(), |interface| programs.watches(interface));
         observations.miss("dns_malformed", std::mem::take(&mut lookups.malformed));
         observations.miss("dns_unmatched", std::mem::take(&mut lookups.unmatched));
         observations.miss("dns_too_many_waiting", std::mem::take(&mut lookups.evicted));

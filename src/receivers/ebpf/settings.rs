@@ -7,7 +7,7 @@ use super::attributes::{Family, Selections};
 use super::cidr::Cidrs;
 use super::config::{EbpfConfig, Switch};
 use super::filter::Filter;
-use super::kernel::Wanted;
+use super::kernel::{PROGRAMS, Wanted};
 use super::mistakes::Mistakes;
 use crate::kube::{ApiConfig, AuthType};
 
@@ -124,6 +124,14 @@ impl Settings {
         if !(16..=MOST_FLOWS).contains(&max_flows) {
             mistakes.error(path, format!("must be between 16 and {MOST_FLOWS}"));
         }
+        for (n, name) in config.exclude_programs.iter().enumerate() {
+            if !PROGRAMS.contains(&name.as_str()) {
+                mistakes.error(
+                    &format!("exclude_programs::{n}"),
+                    format!("\"{name}\" is no program: choose from {}", PROGRAMS.join(", ")),
+                );
+            }
+        }
         let cidrs = cidrs(config, &variable, &mut mistakes);
         let filter = Filter::new(
             &config.include,
@@ -161,6 +169,7 @@ impl Settings {
                     .unwrap_or_else(|| vec!["lo".to_owned()]),
                 sampling: config.sampling.or(network.sampling).unwrap_or(1).max(1),
                 max_flows,
+                exclude_programs: config.exclude_programs.clone(),
                 cgroup_path: config.cgroup_path.clone(),
             },
             bytes,

@@ -35,6 +35,10 @@ pub struct FilelogReceiver {
 }
 
 impl Receiver for FilelogReceiver {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         self.run_with(Watcher::new(), outputs, stop)
     }

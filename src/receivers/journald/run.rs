@@ -34,6 +34,10 @@ pub struct JournaldReceiver {
 }
 
 impl Receiver for JournaldReceiver {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let Some(output) = outputs.logs else { return Ok(()) };
         let id = self.context.id.to_string();

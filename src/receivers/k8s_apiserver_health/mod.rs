@@ -10,9 +10,9 @@ use serde::Deserialize;
 pub use source::HealthSource;
 
 use crate::component::{BuildError, Context, Receiver, ReceiverConfig, ReceiverType, decode_receiver};
-use crate::config::Issues;
 use crate::config::types::duration;
-use crate::kube::{Access, ApiConfig, AuthType, Client, nullable};
+use crate::config::{ComponentId, Issues};
+use crate::kube::{Access, ApiConfig, AuthType, Client, WhileLeading, nullable};
 use crate::metric_table;
 use crate::otlp::build::Table;
 use crate::pipeline::Signal;
@@ -54,6 +54,8 @@ pub struct ApiServerHealthConfig {
     /// `readyz`, `livez`, `healthz`.
     #[serde(deserialize_with = "nullable")]
     pub endpoints: Vec<String>,
+    /// The extension that decides which replica asks.
+    pub k8s_leader_elector: Option<ComponentId>,
     #[serde(deserialize_with = "nullable")]
     pub metrics: Switches,
 }
@@ -69,6 +71,7 @@ impl Default for ApiServerHealthConfig {
             initial_delay: Schedule::DEFAULT.initial_delay,
             timeout: Duration::from_secs(10),
             endpoints: vec!["readyz".to_owned()],
+            k8s_leader_elector: None,
             metrics: Switches::default(),
         }
     }
@@ -114,6 +117,13 @@ impl ReceiverConfig for ApiServerHealthConfig {
     fn build(&self, context: Context) -> Result<Box<dyn Receiver>, BuildError> {
         let api = ApiConfig { auth_type: self.auth_type, context: self.context.clone() };
         let access = Access::new(&api).map_err(|error| BuildError::new(error.to_string()))?;
-        Ok(Box::new(self.scraping(&Client::new(access), Arc::new(SystemClock), context)))
+        let (config, client) = (self.clone(), Client::new(access));
+        let build = move |context| -> Result<Box<dyn Receiver>, BuildError> {
+            Ok(Box::new(config.scraping(&client, Arc::new(SystemClock), context)))
+        };
+        match self.k8s_leader_elector.clone() {
+            Some(elector) => Ok(Box::new(WhileLeading::new(elector, context, build)?)),
+            None => build(context),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::net::event_loop::{Socket, Task};
 use crate::net::grpc::message::Opened;
 use crate::net::grpc::server::{self, Answer, Limits, Service};
 use crate::net::grpc::{Code, Status};
-use crate::pipeline::{Data, Signal};
+use crate::pipeline::Signal;
 
 /// Serves one connection.
 pub(super) async fn serve(
@@ -51,12 +51,11 @@ impl Service for Exports {
             let Some(signal) = signal_of(path) else {
                 return Err(Status::new(Code::Unimplemented, "unknown method"));
             };
-            let data = Data::decode(signal, message.body()).map_err(|error| {
+            let content = self.intake.opened(signal, message.into_body()).map_err(|error| {
                 self.intake.note_malformed();
                 Status::new(Code::InvalidArgument, error.to_string())
             })?;
-            drop(message);
-            self.intake.take(data, peer, &self.task).await?;
+            self.intake.take(content, peer, &self.task).await?;
             // An `Export…ServiceResponse` without partial success has no bytes.
             Ok(Vec::new())
         })

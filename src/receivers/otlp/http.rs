@@ -13,7 +13,7 @@ use crate::net::event_loop::{Socket, Task};
 use crate::net::grpc::{Code, Status};
 use crate::net::http::{self, Answer, BodyError, Head, Limits, Request, Response, Service};
 use crate::otlp::from_json;
-use crate::pipeline::{Data, Signal};
+use crate::pipeline::{Content, Signal};
 
 /// Serves one connection.
 pub(super) async fn serve(
@@ -142,18 +142,18 @@ impl Endpoint {
         body: Result<Vec<u8>, BodyError>,
         peer: IpAddr,
     ) -> Result<(), (u16, Status)> {
-        let data =
-            self.decoded(signal, encoding, head, body).inspect_err(|_| self.intake.note_malformed())?;
-        self.intake.take(data, peer, &self.task).await.map_err(|status| (http_status(status.code), status))
+        let content =
+            self.opened(signal, encoding, head, body).inspect_err(|_| self.intake.note_malformed())?;
+        self.intake.take(content, peer, &self.task).await.map_err(|status| (http_status(status.code), status))
     }
 
-    fn decoded(
+    fn opened(
         &self,
         signal: Signal,
         encoding: Encoding,
         head: &Head,
         body: Result<Vec<u8>, BodyError>,
-    ) -> Result<Data, (u16, Status)> {
+    ) -> Result<Content, (u16, Status)> {
         let bad = |message: String| (400, Status::new(Code::InvalidArgument, message));
         let too_large = |message: String| (413, Status::new(Code::InvalidArgument, message));
         let mut body = body.map_err(|error| match error {
@@ -174,8 +174,13 @@ impl Endpoint {
             })?;
         }
         match encoding {
-            Encoding::Protobuf => Data::decode(signal, &body).map_err(|error| bad(error.to_string())),
-            Encoding::Json => from_json::decode(signal, &body).map_err(|error| bad(error.to_string())),
+            Encoding::Protobuf => {
+                body.shrink_to_fit();
+                self.intake.opened(signal, body.into()).map_err(|error| bad(error.to_string()))
+            }
+            Encoding::Json => {
+                from_json::decode(signal, &body).map(Content::from).map_err(|error| bad(error.to_string()))
+            }
         }
     }
 

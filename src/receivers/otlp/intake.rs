@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::net::event_loop::Task;
 use crate::net::grpc::{Code, Status};
-use crate::pipeline::{Ack, Batch, Data, Outcome, Outputs, Rejected, Signal};
+use crate::pipeline::{Ack, Batch, Content, Data, Outcome, Output, Outputs, Rejected, Signal};
 use crate::telemetry::{Counter, Telemetry};
 
 /// When to come back after "no room".
@@ -67,15 +69,24 @@ impl Intake {
         self.malformed.add(1);
     }
 
-    /// Sends the data into the pipelines and waits until somebody has taken it.
-    pub(super) async fn take(&self, data: Data, peer: IpAddr, task: &Task) -> Result<(), Status> {
-        let Some(output) = self.outputs.of(data.signal()) else { return Ok(()) };
-        if data.items() == 0 {
+    /// The telemetry in the body of a request. Where a processor will look at it, it is decoded here:
+    /// these threads are several, that of a pipeline is one.
+    pub(super) fn opened(&self, signal: Signal, body: Bytes) -> Result<Content, prost::DecodeError> {
+        if self.outputs.of(signal).is_some_and(Output::reads) {
+            return Data::decode(signal, &body).map(Content::from);
+        }
+        Content::received(signal, body)
+    }
+
+    /// Sends the telemetry into the pipelines and waits until somebody has taken it.
+    pub(super) async fn take(&self, content: Content, peer: IpAddr, task: &Task) -> Result<(), Status> {
+        let Some(output) = self.outputs.of(content.signal()) else { return Ok(()) };
+        if content.items() == 0 {
             return Ok(());
         }
         let settled = Arc::new(Settled::default());
         let notify = settled.clone();
-        let mut batch = Batch::new(data, Ack::until_taken(move |outcome| notify.settle(outcome)));
+        let mut batch = Batch::new(content, Ack::until_taken(move |outcome| notify.settle(outcome)));
         batch.peer = Some(peer);
         match output.try_send(batch) {
             Ok(()) => {}

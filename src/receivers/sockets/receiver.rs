@@ -90,6 +90,10 @@ impl ReceiverConfig for Plan {
 }
 
 impl Receiver for SocketReceiver {
+    fn counts_itself(&self) -> bool {
+        true
+    }
+
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let Some(output) = outputs.logs else { return Ok(()) };
         let id = self.context.id.to_string();

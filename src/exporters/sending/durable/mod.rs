@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use prost::bytes::Bytes;
 use rustix::fs::{FlockOperation, flock};
 
 use self::segment::{Damage, Record, Scan};
 use crate::component::{Context, Storage};
-use crate::pipeline::{Batch, Data, Lane, Signal};
+use crate::pipeline::{Batch, Content, Lane, Signal};
 use crate::telemetry::Counter;
 
 /// How long the folder may still be in use by the exporter that this one replaces.
@@ -39,6 +40,7 @@ pub(super) struct Log {
     max_size: u64,
     state: Mutex<State>,
     damaged_records: Counter,
+    syncs: Counter,
     name: String,
     _lock: File,
 }
@@ -116,6 +118,9 @@ impl Log {
             max_size: storage.max_size(),
             state: Mutex::default(),
             damaged_records: counter("damaged_record"),
+            syncs: context
+                .telemetry
+                .counter("kmagent_exporter_queue_storage_syncs", &[("exporter", &exporter)]),
             name: format!("{exporter} ({signal})"),
             _lock: lock,
         };
@@ -195,7 +200,7 @@ impl Log {
     /// the machine.
     pub(super) fn append(&self, batch: &Batch) -> Result<Entry, NotStored> {
         let mut bytes = Vec::with_capacity(segment::HEADER + batch.bytes());
-        let length = segment::write(batch.data(), batch.lane, &mut bytes);
+        let length = segment::write(batch, &mut bytes);
         let mut guard = self.lock();
         let state = &mut *guard;
         if self.max_size > 0 && state.bytes > 0 && state.bytes + bytes.len() as u64 > self.max_size {
@@ -209,7 +214,7 @@ impl Log {
         let written = segment
             .file
             .write_all_at(&bytes, offset)
-            .and_then(|()| if self.fsync { segment.file.sync_data() } else { Ok(()) });
+            .and_then(|()| if self.fsync { self.sync(&segment.file) } else { Ok(()) });
         if let Err(error) = written {
             // What was written of it is overwritten by the next one, or cut off as torn.
             _ = segment.file.set_len(offset);
@@ -225,13 +230,14 @@ impl Log {
     }
 
     /// Reads a batch back.
-    pub(super) fn read(&self, entry: &Entry) -> io::Result<Data> {
+    pub(super) fn read(&self, entry: &Entry) -> io::Result<Content> {
         let file = self.lock().segments.get(&entry.segment).map(|segment| segment.file.clone());
         let file = file.ok_or(io::ErrorKind::NotFound)?;
         let mut bytes = vec![0; segment::HEADER + entry.length];
         let read = file.read_exact_at(&mut bytes, entry.offset).and_then(|()| {
-            let request = Record::check(&bytes).ok_or(io::ErrorKind::InvalidData)?;
-            Data::decode(self.signal, request).map_err(io::Error::other)
+            Record::check(&bytes).ok_or(io::ErrorKind::InvalidData)?;
+            let request = Bytes::from(std::mem::take(&mut bytes)).slice(segment::HEADER..);
+            Content::received(self.signal, request).map_err(io::Error::other)
         });
         if read.is_err() {
             self.damaged_records.add(1);
@@ -272,7 +278,7 @@ impl Log {
                 return Ok(number);
             }
             if !delivered {
-                segment.file.sync_data()?;
+                self.sync(&segment.file)?;
             }
             state.writing = None;
             self.retire(state, number);
@@ -287,6 +293,12 @@ impl Log {
         let segment = Segment { file, length: 0, records: 0, open: 0, done: None, damaged: false };
         state.segments.insert(number, segment);
         Ok(number)
+    }
+
+    /// Waits for the disk.
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.syncs.add(1);
+        file.sync_data()
     }
 
     /// Removes a segment that nobody needs; a damaged one is kept under another name.
@@ -323,6 +335,16 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Log {
+    /// The segment that was written last goes too when all of it is delivered.
+    fn drop(&mut self) {
+        let mut state = std::mem::take(&mut *self.lock());
+        if let Some(number) = state.writing.take() {
+            self.retire(&mut state, number);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::pipeline::{Data, Lane, Signal};
+use crate::pipeline::{Batch, Lane, Signal};
 
 pub const HEADER: usize = 24;
 /// No request is larger: a length beyond is damage.
@@ -112,17 +112,17 @@ fn total_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Appends the record of a batch, and returns the length of its request.
-pub fn write(data: &Data, lane: Option<Lane>, into: &mut Vec<u8>) -> usize {
+pub fn write(batch: &Batch, into: &mut Vec<u8>) -> usize {
     let start = into.len();
     into.resize(start + HEADER, 0);
-    data.encode(into);
+    batch.encode(into);
     let length = into.len() - start - HEADER;
-    let signal = Signal::ALL.iter().position(|signal| *signal == data.signal()).unwrap_or_default();
+    let signal = Signal::ALL.iter().position(|signal| *signal == batch.signal()).unwrap_or_default();
     let header = &mut into[start..];
     header[..4].copy_from_slice(&(length as u32).to_le_bytes());
-    header[8..12].copy_from_slice(&(data.items() as u32).to_le_bytes());
+    header[8..12].copy_from_slice(&(batch.items() as u32).to_le_bytes());
     header[12..16].copy_from_slice(&(signal as u32).to_le_bytes());
-    header[16..24].copy_from_slice(&lane.map_or(NO_LANE, |Lane(lane)| lane).to_le_bytes());
+    header[16..24].copy_from_slice(&batch.lane.map_or(NO_LANE, |Lane(lane)| lane).to_le_bytes());
     let sum = crc32fast::hash(&header[8..]);
     header[4..8].copy_from_slice(&sum.to_le_bytes());
     length

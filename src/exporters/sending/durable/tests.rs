@@ -3,10 +3,10 @@ use std::sync::Arc;
 use super::*;
 use crate::component::{NoHost, StorageClient};
 use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
-use crate::pipeline::{Ack, Stop};
+use crate::pipeline::{Ack, Data, Stop};
 use crate::telemetry::{StatusBoard, Telemetry};
 
-struct Folder(PathBuf, u64);
+struct Folder(PathBuf, u64, bool);
 
 impl Storage for Folder {
     fn client(&self, _: &str) -> io::Result<Box<dyn StorageClient>> {
@@ -14,6 +14,9 @@ impl Storage for Folder {
     }
     fn directory(&self) -> &Path {
         &self.0
+    }
+    fn fsync(&self) -> bool {
+        self.2
     }
     fn max_size(&self) -> u64 {
         self.1
@@ -35,6 +38,10 @@ impl Bench {
     }
 
     fn open_with(&self, max_size: u64) -> (Log, Vec<Entry>) {
+        self.open_as(max_size, false)
+    }
+
+    fn open_as(&self, max_size: u64, fsync: bool) -> (Log, Vec<Entry>) {
         let context = Context {
             id: "otlphttp".parse().unwrap(),
             pipeline: None,
@@ -43,7 +50,7 @@ impl Bench {
             abort: Stop::never(),
             host: Arc::new(NoHost),
         };
-        Log::open(&Folder(self.dir.path().to_owned(), max_size), &context, Signal::Logs).unwrap()
+        Log::open(&Folder(self.dir.path().to_owned(), max_size, fsync), &context, Signal::Logs).unwrap()
     }
 
     fn files(&self, extension: &str) -> Vec<PathBuf> {
@@ -68,7 +75,7 @@ fn batch(number: u64) -> Batch {
 }
 
 fn numbers(log: &Log, entries: &[Entry]) -> Vec<u64> {
-    let number = |data: Data| match data {
+    let number = |content: Content| match content.into_data() {
         Data::Logs(all) => all[0].scope_logs[0].log_records[0].time_unix_nano,
         _ => unreachable!(),
     };
@@ -138,6 +145,24 @@ fn a_damaged_record_costs_itself_alone_and_its_segment_is_set_aside() {
 }
 
 #[test]
+fn the_disk_is_waited_for_at_every_record_or_at_the_end_of_a_segment() {
+    let bench = Bench::new();
+    let syncs = || bench.telemetry.total("kmagent_exporter_queue_storage_syncs");
+    let (log, _) = bench.open_as(0, true);
+    (0..5).for_each(|n| _ = log.append(&batch(n)).unwrap());
+    assert_eq!(syncs(), 5, "with fsync");
+    drop(log);
+    let (log, found) = bench.open_as(0, false);
+    assert_eq!(found.len(), 5);
+    let scope = ScopeLogs { schema_url: "x".repeat(SEGMENT as usize), ..ScopeLogs::default() };
+    let large = ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() };
+    log.append(&Batch::new(Data::Logs(vec![large]), Ack::none())).unwrap();
+    assert_eq!(syncs(), 5, "without fsync");
+    log.append(&batch(5)).unwrap();
+    assert_eq!(syncs(), 6, "the segment before is full");
+}
+
+#[test]
 fn a_second_process_is_refused_and_a_limit_holds() {
     let bench = Bench::new();
     let (log, _) = bench.open_with(300);
@@ -158,7 +183,7 @@ proptest::proptest! {
         let scan = Scan::of(&bytes, last);
         assert!(scan.end <= bytes.len() as u64);
         let mut whole = Vec::new();
-        (0..3).for_each(|n| _ = segment::write(batch(n).data(), None, &mut whole));
+        (0..3).for_each(|n| _ = segment::write(&batch(n), &mut whole));
         let at = flip % whole.len();
         whole[at] ^= 0x10;
         whole.truncate(whole.len() - cut % whole.len());

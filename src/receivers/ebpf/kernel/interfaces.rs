@@ -1,11 +1,12 @@
 //! Programs at the network interfaces (`tc`), for nodes where none can be at the sockets.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 
 use libbpf_rs::{Object, TC_EGRESS, TC_INGRESS, TcHook, TcHookBuilder};
+
+use super::interface_table::present;
 
 /// Ours among the filters of an interface: a new agent replaces what a killed one has left there.
 const HANDLE: u32 = 0x6b6d;
@@ -25,8 +26,11 @@ impl Interfaces {
 
     /// Attaches to interfaces that are new and forgets those that are gone; the last error, if any.
     pub fn follow(&mut self, object: &Object) -> Result<(), String> {
-        let present: BTreeMap<i32, String> =
-            present().into_iter().filter(|(_, name)| self.wants(name)).collect();
+        let present: BTreeMap<i32, String> = present()
+            .into_iter()
+            .map(|(index, interface)| (index, interface.name))
+            .filter(|(_, name)| self.wants(name))
+            .collect();
         self.attached.retain(|index, _| present.contains_key(index));
         let mut result = Ok(());
         for (index, name) in present {
@@ -45,6 +49,10 @@ impl Interfaces {
 
     pub fn is_empty(&self) -> bool {
         self.attached.is_empty()
+    }
+
+    pub fn contains(&self, index: i32) -> bool {
+        self.attached.contains_key(&index)
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -78,16 +86,4 @@ fn attach(object: &Object, index: i32) -> libbpf_rs::Result<[TcHook; 2]> {
         hook.attach()
     };
     Ok([hook("tc_ingress", TC_INGRESS)?, hook("tc_egress", TC_EGRESS)?])
-}
-
-/// All interfaces of this network namespace, by index.
-pub fn present() -> BTreeMap<i32, String> {
-    let Ok(entries) = fs::read_dir("/sys/class/net") else { return BTreeMap::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let index = fs::read_to_string(entry.path().join("ifindex")).ok()?;
-            Some((index.trim().parse().ok()?, entry.file_name().to_string_lossy().into_owned()))
-        })
-        .collect()
 }

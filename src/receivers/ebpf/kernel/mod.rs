@@ -6,10 +6,13 @@
 #[cfg(feature = "ebpf")]
 mod batch;
 mod cgroups;
+mod interface_table;
 #[cfg(feature = "ebpf")]
 mod interfaces;
 #[cfg(feature = "ebpf")]
 mod objects;
+#[cfg(all(test, feature = "ebpf"))]
+mod packet_tests;
 #[cfg(feature = "ebpf")]
 mod privileges;
 #[cfg(feature = "ebpf")]
@@ -26,6 +29,8 @@ mod without;
 pub use programs::Programs;
 #[cfg(not(feature = "ebpf"))]
 pub use without::Programs;
+
+pub use interface_table::{Interface, present};
 
 use std::path::{Path, PathBuf};
 
@@ -47,9 +52,29 @@ pub struct Wanted {
     pub sampling: u32,
     /// Flows that have room in the kernel.
     pub max_flows: u32,
+    /// Programs that are not loaded, whether the kernel takes them or not.
+    pub exclude_programs: Vec<String>,
     /// Root of the host's tree of cgroups; empty: found by itself.
     pub cgroup_path: PathBuf,
 }
+
+/// All programs, by name.
+pub const PROGRAMS: [&str; 14] = [
+    "cgroup_egress",
+    "cgroup_ingress",
+    "tc_egress",
+    "tc_ingress",
+    "socket_created",
+    "state_changed",
+    "retransmitted",
+    "reset_sent",
+    "reset_received",
+    "every_socket",
+    "every_tcp",
+    "every_udp",
+    "dropped",
+    "cgroup_made",
+];
 
 /// What became of one program.
 #[derive(Clone, Debug, PartialEq, Eq)]

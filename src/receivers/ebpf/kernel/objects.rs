@@ -45,27 +45,36 @@ pub struct Recipe<'a> {
     pub sizes: &'a [(&'a str, u32)],
     /// Maps of an object that is loaded already, to be shared.
     pub shared: &'a [(&'static str, MapHandle)],
+    /// Programs that are not to be loaded.
+    pub exclude: &'a [String],
 }
+
+/// Why a program was not loaded that the user does not want.
+pub const EXCLUDED: &str = "the configuration has it among exclude_programs";
 
 impl Recipe<'_> {
     /// Loads those of `programs` that the kernel takes; with the reason of each that it does not.
     pub fn load(&self, programs: &[&'static str]) -> (Option<Object>, Vec<(&'static str, String)>) {
+        let is_excluded = |program: &&'static str| self.exclude.iter().any(|name| name == program);
+        let (excluded, programs): (Vec<_>, Vec<_>) = programs.iter().copied().partition(is_excluded);
+        let mut refused: Vec<_> =
+            excluded.into_iter().map(|program| (program, EXCLUDED.to_owned())).collect();
         if programs.is_empty() {
-            return (None, Vec::new());
+            return (None, refused);
         }
-        let error = match self.attempt(programs) {
-            Ok(object) => return (Some(object), Vec::new()),
+        let error = match self.attempt(&programs) {
+            Ok(object) => return (Some(object), refused),
             Err(error) => error,
         };
-        if let [program] = programs {
-            return (None, vec![(program, error)]);
+        if let [program] = programs[..] {
+            refused.push((program, error));
+            return (None, refused);
         }
-        let mut refused = Vec::new();
         let mut taken = Vec::new();
         for program in programs {
             match self.attempt(&[program]) {
-                Ok(_) => taken.push(*program),
-                Err(error) => refused.push((*program, error)),
+                Ok(_) => taken.push(program),
+                Err(error) => refused.push((program, error)),
             }
         }
         if taken.is_empty() {

@@ -1,6 +1,5 @@
 //! All programs at work.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
@@ -9,8 +8,8 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::{Iter, IterOpts, Link, MapCore, MapFlags, MapHandle, Object, PrintLevel, set_print};
 
 use super::batch::Batches;
-use super::interfaces::{Interfaces, present};
-use super::objects::{Recipe, Settings, attach, attach_to_tracepoint, map};
+use super::interfaces::Interfaces;
+use super::objects::{EXCLUDED, Recipe, Settings, attach, attach_to_tracepoint, map};
 use super::reasons::Reasons;
 use super::records::{DnsEvent, DropKey, FlowKey, Lost, TcpStats, Traffic, cgroup_path};
 use super::ring::DnsRing;
@@ -32,6 +31,8 @@ const SEEDS: [&str; 2] = ["every_tcp", "every_udp"];
 /// Bytes of the ring for DNS messages: some 800 of them.
 const RING: u32 = 512 << 10;
 const DROP_KINDS: u32 = 2048;
+/// `struct socket`, and what the kernel puts before it.
+const SOCKET_BYTES: u64 = 216 + 72;
 const SOCKETS_BY_ADDRESS: u32 = 16_384;
 const DNS_PORT: u16 = 53;
 
@@ -50,6 +51,12 @@ pub struct Programs {
     batches: Batches,
     /// What was lost until it was asked last.
     lost: [Traffic; Lost::ALL.len()],
+    /// Sockets of which something is known, at the last pass over them.
+    sockets: u64,
+    /// What the flows have counted since `lost` was asked last.
+    counted: Traffic,
+    /// Only some packets are counted: the programs tell how many there were.
+    is_sampled: bool,
     /// They keep their maps and programs; after the links, which use them.
     objects: Vec<Object>,
 }
@@ -81,6 +88,9 @@ impl Programs {
             dns: None,
             batches: Batches::default(),
             lost: <[Traffic; Lost::ALL.len()]>::default(),
+            sockets: 0,
+            counted: Traffic::default(),
+            is_sampled: wanted.sampling > 1,
             objects: Vec::new(),
         };
         let root = cgroups::root(&wanted.cgroup_path);
@@ -107,12 +117,12 @@ impl Programs {
             programs.start_flow(wanted, &settings, &sizes, root);
         }
         if wanted.tcp {
-            programs.start_tcp(&mut settings, &sizes);
+            programs.start_tcp(wanted, &mut settings, &sizes);
         }
         if wanted.drops {
-            programs.start_drop(&mut settings, &sizes);
+            programs.start_drop(wanted, &mut settings, &sizes);
         }
-        programs.start_cgroup(&settings);
+        programs.start_cgroup(wanted, &settings);
         programs
     }
 
@@ -129,19 +139,24 @@ impl Programs {
     /// What the flows have counted since the last call.
     pub fn take_flows(&mut self, mut each: impl FnMut(FlowKey, Traffic)) -> io::Result<()> {
         let Some(flows) = &self.maps.flows else { return Ok(()) };
+        let counted = &mut self.counted;
         self.batches.take(flows, |key, value| {
             if let Some(key) = FlowKey::read(key) {
-                each(key, Traffic::read_all(value));
+                let traffic = Traffic::read_all(value);
+                *counted = counted.plus(traffic);
+                each(key, traffic);
             }
         })
     }
 
-    /// Looks at every socket, then tells what its connections have counted since the last call.
+    /// Looks at every socket: what it has counted is among the flows and connections then.
+    pub fn pass_over_sockets(&mut self) -> io::Result<()> {
+        self.passes.iter().try_for_each(run)
+    }
+
+    /// What the connections have counted since the last call.
     pub fn take_tcp(&mut self, mut each: impl FnMut(FlowKey, TcpStats)) -> io::Result<()> {
         let Some(tcp) = &self.maps.tcp else { return Ok(()) };
-        for pass in &self.passes {
-            run(pass)?;
-        }
         self.batches.take(tcp, |key, value| {
             if let (Some(key), Some(stats)) = (FlowKey::read(key), TcpStats::read(value)) {
                 each(key, stats);
@@ -180,7 +195,8 @@ impl Programs {
         })
     }
 
-    /// What was missed since the last call, and all that was looked at.
+    /// What was missed since the last call, and all that was looked at: when every packet is counted,
+    /// what the flows say and what had no room among them.
     pub fn take_lost(&mut self) -> [(Lost, Traffic); Lost::ALL.len()] {
         let mut news = Lost::ALL.map(|kind| (kind, Traffic::default()));
         let Some(map) = &self.maps.lost else { return news };
@@ -190,6 +206,13 @@ impl Programs {
             };
             let now = cpus.iter().map(|cpu| Traffic::read(cpu)).fold(Traffic::default(), Traffic::plus);
             *news = now.since(std::mem::replace(&mut self.lost[n], now));
+        }
+        self.sockets = news[Lost::Sockets as usize].1.packets;
+        let counted = std::mem::take(&mut self.counted);
+        if !self.is_sampled {
+            let folded = |kind: Lost| news[kind as usize].1;
+            let seen = counted.plus(folded(Lost::Ingress)).plus(folded(Lost::Egress));
+            news[Lost::Seen as usize].1 = seen;
         }
         news
     }
@@ -202,9 +225,15 @@ impl Programs {
         }
     }
 
-    /// Names of the interfaces of the agent's network namespace, by index.
-    pub fn interface_names(&self) -> BTreeMap<i32, String> {
-        present()
+    /// Whether packets that pass the interface, of the agent's network namespace, should be among the flows.
+    pub fn watches(&self, interface: i32) -> bool {
+        match self.vantage {
+            Vantage::Sockets => true,
+            Vantage::Interfaces => {
+                self.interfaces.as_ref().is_some_and(|interfaces| interfaces.contains(interface))
+            }
+            Vantage::Nowhere => false,
+        }
     }
 
     /// What the kernel calls a reason to drop a packet.
@@ -212,7 +241,7 @@ impl Programs {
         self.reasons.name(reason)
     }
 
-    /// Memory of each map in the kernel, in bytes.
+    /// Memory of each map in the kernel, in bytes; of what is kept at sockets, as of the last reading.
     pub fn memory(&self) -> Vec<(String, u64)> {
         let named = [&self.maps.flows, &self.maps.tcp, &self.maps.drops, &self.maps.lost, &self.maps.cgroups];
         let maps = named.into_iter().flatten().chain(&self.maps.others);
@@ -220,6 +249,7 @@ impl Programs {
             let bytes = map.query_fdinfo().ok().and_then(|info| info.memlock).unwrap_or(0);
             (map.name().to_string_lossy().into_owned(), bytes)
         })
+        .chain([("sockets".to_owned(), self.sockets * SOCKET_BYTES)])
         .collect()
     }
 
@@ -232,7 +262,7 @@ impl Programs {
         sizes: &[(&str, u32)],
         root: Result<PathBuf, String>,
     ) {
-        let recipe = Recipe { image: FLOW, settings, sizes, shared: &[] };
+        let recipe = Recipe { image: FLOW, settings, sizes, shared: &[], exclude: &wanted.exclude_programs };
         let packets = wanted.flows || wanted.dns;
         if let Ok(root) = &root {
             let mut names: Vec<_> = vec![OWNERS];
@@ -262,7 +292,8 @@ impl Programs {
     /// The second best: an object of its own, with maps of its own.
     fn start_at_interfaces(&mut self, wanted: &Wanted, settings: &Settings, sizes: &[(&str, u32)]) {
         let shared = self.shared_by_flow();
-        let recipe = Recipe { image: FLOW, settings, sizes, shared: &shared };
+        let recipe =
+            Recipe { image: FLOW, settings, sizes, shared: &shared, exclude: &wanted.exclude_programs };
         let (object, refused) = recipe.load(&AT_INTERFACES);
         self.refused(refused);
         let Some(object) = object else { return };
@@ -314,22 +345,33 @@ impl Programs {
     /// The maps in which the first object and later ones meet.
     fn shared_by_flow(&self) -> Vec<(&'static str, MapHandle)> {
         let Some(flow) = &self.flow else { return Vec::new() };
-        ["sockets", "tcp", "lost"].into_iter().filter_map(|name| Some((name, map(flow, name)?))).collect()
+        ["sockets", "flows", "tcp", "lost"]
+            .into_iter()
+            .filter_map(|name| Some((name, map(flow, name)?)))
+            .collect()
     }
 
-    fn start_tcp(&mut self, settings: &mut Settings, sizes: &[(&str, u32)]) {
+    fn start_tcp(&mut self, wanted: &Wanted, settings: &mut Settings, sizes: &[(&str, u32)]) {
         let shared = self.shared_by_flow();
+        let exclude = &wanted.exclude_programs;
+        // Flows that are not shared are not counted: they need no room here.
+        let mut sizes: Vec<_> = sizes.iter().copied().filter(|(name, _)| *name != "flows").collect();
+        sizes.push(("flows", 1));
         let names: Vec<_> = TRACING.into_iter().chain([EVERY_SOCKET]).chain(SEEDS).collect();
-        let (mut object, mut refused) = Recipe { image: TCP, settings, sizes, shared: &shared }.load(&names);
-        if refused.iter().any(|(name, _)| *name == STATES) {
+        let (mut object, mut refused) =
+            Recipe { image: TCP, settings, sizes: &sizes, shared: &shared, exclude }.load(&names);
+        let why_not = |program: &str| refused.iter().find(|(name, _)| *name == program).map(|(_, why)| why);
+        if why_not(STATES).is_some_and(|why| why != EXCLUDED) || why_not(EVERY_SOCKET).is_some() {
+            let is_excluded = why_not(EVERY_SOCKET).is_some_and(|why| why == EXCLUDED);
             settings.socket_store = false;
-            let sizes: Vec<_> = sizes.iter().copied().chain([("by_address", SOCKETS_BY_ADDRESS)]).collect();
+            sizes.push(("by_address", SOCKETS_BY_ADDRESS));
             let names: Vec<_> = TRACING.into_iter().chain([SEEDS[0]]).collect();
             let (second, refused_again) =
-                Recipe { image: TCP, settings, sizes: &sizes, shared: &shared }.load(&names);
+                Recipe { image: TCP, settings, sizes: &sizes, shared: &shared, exclude }.load(&names);
             if second.is_some() {
                 (object, refused) = (second, refused_again);
-                self.report(EVERY_SOCKET, Err("the kernel is older than 5.11".to_owned()));
+                let why = if is_excluded { EXCLUDED } else { "the kernel is older than 5.11" };
+                self.report(EVERY_SOCKET, Err(why.to_owned()));
             }
         }
         self.refused(refused);
@@ -347,6 +389,9 @@ impl Programs {
                 None => Err(io::Error::from(io::ErrorKind::NotFound).into()),
             });
             self.pass(EVERY_SOCKET, link, true);
+            if self.runs(EVERY_SOCKET) && self.runs(STATES) && wanted.sampling <= 1 {
+                self.count_in_sockets();
+            }
         }
         for name in SEEDS {
             if self.is_known(name) || (!settings.socket_store && name != SEEDS[0]) {
@@ -363,7 +408,15 @@ impl Programs {
         self.objects.push(object);
     }
 
-    fn start_drop(&mut self, settings: &mut Settings, sizes: &[(&str, u32)]) {
+    /// Lets packets of established connections be counted in their socket: the programs that run over
+    /// sockets and see them close add that to the flows. If it fails each packet looks for its flow.
+    fn count_in_sockets(&self) {
+        if let Some(switch) = self.flow.as_ref().and_then(|flow| map(flow, ".data.switch")) {
+            let _ = switch.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY);
+        }
+    }
+
+    fn start_drop(&mut self, wanted: &Wanted, settings: &mut Settings, sizes: &[(&str, u32)]) {
         const DROPPED: &str = "dropped";
         self.reasons = Reasons::of_kernel();
         settings.reason_consumed = self.reasons.consumed.unwrap_or(u32::MAX);
@@ -374,7 +427,9 @@ impl Programs {
         if let Some(tcp) = self.objects.last() {
             shared.extend(map(tcp, "namespaces").map(|map| ("namespaces", map)));
         }
-        let (object, refused) = Recipe { image: DROP, settings, sizes, shared: &shared }.load(&[DROPPED]);
+        let (object, refused) =
+            Recipe { image: DROP, settings, sizes, shared: &shared, exclude: &wanted.exclude_programs }
+                .load(&[DROPPED]);
         self.refused(refused);
         let Some(object) = object else { return };
         let link = attach_to_tracepoint(&object, DROPPED);
@@ -386,9 +441,11 @@ impl Programs {
         self.objects.push(object);
     }
 
-    fn start_cgroup(&mut self, settings: &Settings) {
+    fn start_cgroup(&mut self, wanted: &Wanted, settings: &Settings) {
         const MADE: &str = "cgroup_made";
-        let (object, refused) = Recipe { image: CGROUP, settings, sizes: &[], shared: &[] }.load(&[MADE]);
+        let (object, refused) =
+            Recipe { image: CGROUP, settings, sizes: &[], shared: &[], exclude: &wanted.exclude_programs }
+                .load(&[MADE]);
         self.refused(refused);
         let Some(object) = object else { return };
         let link = attach_to_tracepoint(&object, MADE);
@@ -414,7 +471,7 @@ impl Programs {
     fn refused(&mut self, refused: Vec<(&'static str, String)>) {
         let missing = privileges::missing();
         for (program, error) in refused {
-            let why = if missing.is_empty() {
+            let why = if missing.is_empty() || error == EXCLUDED {
                 error
             } else {
                 format!("{error}: give the agent the capabilities it lacks: {}", missing.join(", "))

@@ -14,6 +14,15 @@ pub enum Direction {
     Egress,
 }
 
+impl Direction {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
 /// Which end of the connection the local socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -105,13 +114,23 @@ pub enum Lost {
     Tcp,
     Drops,
     Dns,
-    /// No loss: all that was looked at.
+    /// No loss: all that was looked at. The programs tell it only when not every packet is counted.
     Seen,
+    /// No loss: sockets of which something is known.
+    Sockets,
 }
 
 impl Lost {
-    pub const ALL: [Self; 7] =
-        [Self::Ingress, Self::Egress, Self::Malformed, Self::Tcp, Self::Drops, Self::Dns, Self::Seen];
+    pub const ALL: [Self; 8] = [
+        Self::Ingress,
+        Self::Egress,
+        Self::Malformed,
+        Self::Tcp,
+        Self::Drops,
+        Self::Dns,
+        Self::Seen,
+        Self::Sockets,
+    ];
 }
 
 impl FlowKey {

@@ -1,6 +1,5 @@
 //! What stands in for the programs in a build without them.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::records::{DnsEvent, DropKey, FlowKey, Lost, TcpStats, Traffic};
@@ -31,6 +30,10 @@ impl Programs {
         Ok(())
     }
 
+    pub fn pass_over_sockets(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     pub fn take_tcp(&mut self, _: impl FnMut(FlowKey, TcpStats)) -> io::Result<()> {
         Ok(())
     }
@@ -55,8 +58,8 @@ impl Programs {
         Ok(())
     }
 
-    pub fn interface_names(&self) -> BTreeMap<i32, String> {
-        BTreeMap::new()
+    pub fn watches(&self, _: i32) -> bool {
+        false
     }
 
     pub fn reason(&self, reason: u32) -> String {

@@ -238,6 +238,17 @@ fn check_kubernetes(config: &KubernetesSdConfig, issues: &mut Issues<'_>) {
     if !config.api_server.is_empty() && !config.kubeconfig_file.is_empty() {
         issues.error("kubeconfig_file", "must not be set beside api_server");
     }
+    if !config.api_server.is_empty() {
+        let http = config.http();
+        if http.basic_auth.is_some() {
+            issues
+                .error("basic_auth", "an API server takes no passwords: set authorization::credentials_file");
+        }
+        let kind = http.authorization.as_ref().map_or("", |auth| auth.kind.trim());
+        if !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer") {
+            issues.error("authorization::type", "an API server takes Bearer tokens alone");
+        }
+    }
     for (n, selector) in config.selectors.iter().enumerate() {
         let known = match config.role.as_str() {
             "endpoints" => &["endpoints", "pod", "service", "node"][..],

@@ -18,10 +18,11 @@ use self::scrape::Document;
 pub use self::values::PromDuration;
 use super::run::PrometheusReceiver;
 use crate::component::{BuildError, Context, Receiver, ReceiverConfig};
-use crate::config::{Decoder, Issues, Node};
+use crate::config::{ComponentId, Decoder, Issues, Node};
+use crate::kube::WhileLeading;
 
 /// Config of `prometheus`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrometheusConfig {
     /// A Prometheus configuration.
@@ -35,6 +36,8 @@ pub struct PrometheusConfig {
     pub start_time_metric_regex: String,
     pub target_allocator: Option<Node>,
     pub api_server: Option<Node>,
+    /// The extension that decides which replica scrapes; not in the collector.
+    pub k8s_leader_elector: Option<ComponentId>,
 }
 
 impl PrometheusConfig {
@@ -117,6 +120,13 @@ impl ReceiverConfig for PrometheusConfig {
     }
 
     fn build(&self, context: Context) -> Result<Box<dyn Receiver>, BuildError> {
-        Ok(Box::new(PrometheusReceiver::new(self, context)?))
+        let Some(elector) = self.k8s_leader_elector.clone() else {
+            return Ok(Box::new(PrometheusReceiver::new(self, context)?));
+        };
+        let config = self.clone();
+        let build = move |context| {
+            PrometheusReceiver::new(&config, context).map(|receiver| Box::new(receiver) as Box<dyn Receiver>)
+        };
+        Ok(Box::new(WhileLeading::new(elector, context, build)?))
     }
 }

@@ -65,6 +65,16 @@ fn mistakes_in_the_configuration_are_named_with_their_place() {
         (job("oauth2: {client_id: x}"), "OAuth 2.0 is not part of this agent"),
         (job("consul_sd_configs: [{server: x}]"), "consul_sd_configs: is not part of this agent"),
         (job("kubernetes_sd_configs: [{role: pods}]"), "is no role: choose from node, pod"),
+        (
+            job("kubernetes_sd_configs: [{role: pod, api_server: 'https://k', basic_auth: {username: b}}]"),
+            "kubernetes_sd_configs::0::basic_auth: an API server takes no passwords",
+        ),
+        (
+            job(
+                "kubernetes_sd_configs: [{role: pod, api_server: 'https://k', authorization: {type: Token, credentials: b}}]",
+            ),
+            "kubernetes_sd_configs::0::authorization::type: an API server takes Bearer tokens alone",
+        ),
         (job("file_sd_configs: [{files: [/a/*/b.json]}]"), "in the file's name alone"),
         (
             job("relabel_configs: [{regex: 'a(', action: labeldrop}]"),

@@ -416,7 +416,7 @@ fn a_page_of_any_size_goes_out_in_pieces() {
 }
 
 #[test]
-fn a_native_histogram_of_a_real_api_server_keeps_its_numbers() {
+fn a_native_histogram_keeps_its_numbers_and_half_of_one_is_cut_off() {
     use super::proto::{BucketSpan, Family, Histogram, LabelPair, Metric};
     use prost::Message;
     let histogram = Histogram {

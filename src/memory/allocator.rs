@@ -3,18 +3,12 @@
 //! Measured on the musl build with three producers and an encoder: jemalloc serves four times the
 //! records of musl's own allocator. Two arenas and a decay of one second give the memory of a burst
 //! back (124 MB → 6 MB within 3 s) at no cost in speed; the default keeps most of it. Its background
-//! thread leaves up to 4 MB an arena where they are, so somebody calls [`give_back`] now and then. Small
+//! thread leaves up to 4 MB an arena where they are, so [`give_back`] is called now and then. Small
 //! thread caches take 1.4 MB from fourteen threads that mostly sleep.
 #![allow(unsafe_code)]
 
-use std::time::Duration;
-
-/// How often to call [`give_back`]: seldom enough to cost nothing, often enough that a burst is
-/// forgotten before anybody looks.
-pub const GIVE_BACK_EVERY: Duration = Duration::from_secs(10);
-
 /// Returns the pages to the kernel that hold nothing. Takes microseconds per MiB.
-pub fn give_back() {
+pub(super) fn give_back() {
     #[cfg(feature = "jemalloc")]
     jemalloc::purge();
 }
