@@ -240,3 +240,26 @@ fn hostile_lines_are_kept_and_never_a_panic() {
     let (status, _) = agent.terminate();
     assert!(status.success());
 }
+
+/// Attributes take several times as much room in memory as on the wire: what the receiver may have under
+/// way must suffice for the batch to be sent before its timeout.
+#[test]
+fn a_batch_that_memory_has_no_room_for_is_not_waited_for() {
+    const LINES: usize = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let logs = container_dir(dir.path());
+    let fields: Vec<String> = (10..70).map(|n| format!("\"{n}\":{n}")).collect();
+    let line = format!("2026-11-22T13:52:00.000000000Z stdout F {{{}}}\n", fields.join(","));
+    fs::write(logs.join("0.log"), line.repeat(LINES)).unwrap();
+    let sink = TestSink::new();
+    let text = config(dir.path(), &sink, "")
+        .replace("{ type: container }", "{ type: container }, { type: json_parser }")
+        .replace("timeout: 50ms, send_batch_size: 2000", "timeout: 1h, send_batch_size: 1000000");
+    let mut agent = Agent::start(dir.path(), &text);
+    agent.wait_ready();
+    wait_for("all lines but those of a last batch", || {
+        let records: usize =
+            sink.arrived(|arrived| arrived.data.as_ref().map_or(0, Data::items)).iter().sum();
+        records >= LINES - 2000
+    });
+}

@@ -13,6 +13,7 @@ mod dependencies;
 mod ebpf;
 mod exporting;
 mod hostmetrics;
+mod journald;
 mod k8s_cluster;
 mod k8s_events;
 mod k8s_leader;

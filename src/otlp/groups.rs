@@ -13,6 +13,7 @@ pub trait Group: Default {
     fn set_resource(&mut self, resource: Option<Resource>);
     fn schema_url(&self) -> &str;
     fn set_schema_url(&mut self, url: String);
+    fn scopes(&self) -> &[Self::Scoped];
     fn scopes_mut(&mut self) -> &mut Vec<Self::Scoped>;
 }
 
@@ -23,6 +24,7 @@ pub trait Scoped: Default {
     fn set_scope(&mut self, scope: Option<InstrumentationScope>);
     fn schema_url(&self) -> &str;
     fn set_schema_url(&mut self, url: String);
+    fn items(&self) -> &[Self::Item];
     fn items_mut(&mut self) -> &mut Vec<Self::Item>;
 }
 
@@ -42,6 +44,9 @@ macro_rules! groups {
             fn set_schema_url(&mut self, url: String) {
                 self.schema_url = url;
             }
+            fn scopes(&self) -> &[$scoped] {
+                &self.$scopes
+            }
             fn scopes_mut(&mut self) -> &mut Vec<$scoped> {
                 &mut self.$scopes
             }
@@ -59,6 +64,9 @@ macro_rules! groups {
             }
             fn set_schema_url(&mut self, url: String) {
                 self.schema_url = url;
+            }
+            fn items(&self) -> &[$item] {
+                &self.$items
             }
             fn items_mut(&mut self) -> &mut Vec<$item> {
                 &mut self.$items

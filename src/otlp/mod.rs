@@ -9,6 +9,7 @@ pub mod attributes;
 pub(crate) mod buckets;
 pub mod build;
 pub mod common;
+pub(crate) mod encode;
 pub mod export;
 pub mod from_json;
 pub(crate) mod groups;

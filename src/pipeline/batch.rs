@@ -7,6 +7,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::{Ack, Content, split};
+use crate::otlp::encode;
 use crate::otlp::logs::ResourceLogs;
 use crate::otlp::metrics::ResourceMetrics;
 use crate::otlp::trace::ResourceSpans;
@@ -98,9 +99,9 @@ impl Data {
     /// Appends the encoded export request (`Export*ServiceRequest`) to `buf`.
     pub fn encode(&self, buf: &mut Vec<u8>) {
         match self {
-            Self::Logs(all) => prost::encoding::message::encode_repeated(1, all, buf),
-            Self::Metrics(all) => prost::encoding::message::encode_repeated(1, all, buf),
-            Self::Traces(all) => prost::encoding::message::encode_repeated(1, all, buf),
+            Self::Logs(all) => encode::request(all, buf),
+            Self::Metrics(all) => encode::request(all, buf),
+            Self::Traces(all) => encode::request(all, buf),
         }
     }
 

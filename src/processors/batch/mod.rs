@@ -85,9 +85,10 @@ impl ProcessorConfig for BatchConfig {
     }
 }
 
-/// Encoded bytes after which a batch is sent whatever its number of items: what is held back stays
-/// bounded, and backends refuse requests much larger than this.
-const SEND_BYTES: usize = 8 << 20;
+/// Encoded bytes after which a batch is sent whatever its number of items. What is held back stays
+/// bounded; file receivers have a few times as much under way, in memory, so that they read on while a
+/// batch is sent and never wait for the timeout of one that they cannot fill.
+const SEND_BYTES: usize = 2 << 20;
 
 struct BatchProcessor {
     send_items: usize,

@@ -28,8 +28,9 @@ use super::registry::{Fate, Registry};
 
 /// Bytes read in one turn of a file: a large file gives way to small ones after so much.
 const WINDOW: usize = 256 << 10;
-/// Bytes sent and not acknowledged, before reading pauses.
-const IN_FLIGHT: usize = 16 << 20;
+/// Bytes sent and not acknowledged, before reading pauses: two batches of 2 MiB when encoded, which
+/// are two to three times that in memory, and what is on its way to them.
+const IN_FLIGHT: usize = 10 << 20;
 /// How many open files are looked at for one that nothing is to be read of.
 const LOOKED_AT: usize = 32;
 

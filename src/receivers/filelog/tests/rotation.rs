@@ -469,7 +469,7 @@ fn rotation_18_exporter_down_for_an_hour() {
         }
     }
     let waiting = rig.engine.ledger.bytes();
-    assert!((16 << 20..20 << 20).contains(&waiting), "{waiting} bytes are held in memory");
+    assert!((10 << 20..14 << 20).contains(&waiting), "{waiting} bytes are held in memory");
     rig.backend = Backend::Delivers;
     rig.answer();
     let mut got: Vec<String> = rig.poll().lines().iter().map(|line| line[..6].to_owned()).collect();
