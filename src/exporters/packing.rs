@@ -43,6 +43,7 @@ impl Packer {
         };
         let mut packed = Vec::new();
         compressor.compress_pieces(pieces, &mut packed)?;
+        packed.shrink_to_fit();
         self.keep(raw, compressor);
         Ok(packed)
     }

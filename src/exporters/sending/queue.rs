@@ -20,7 +20,7 @@ use crate::pipeline::split::items_within;
 use crate::pipeline::{Ack, Batch, Consumer, Lane, Outcome, Rejected};
 
 /// Most bytes of encoded requests a queue holds, so that memory stays bounded whatever its sizer.
-const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 20 << 20;
 /// How often whoever waits for room looks whether it is to stop.
 pub(super) const STOP_CHECK: Duration = Duration::from_millis(50);
 /// How long a consumer without work stays, when it is not the last one.

@@ -323,13 +323,13 @@ fn core_a_full_queue_makes_the_source_wait_and_loses_nothing() {
 fn memory_stays_bounded_whatever_the_sizer() {
     let (bench, _gate) = gated("sending_queue: {num_consumers: 1}");
     let large = || {
-        let body = Some(AnyValue::from("x".repeat(10 << 20)));
+        let body = Some(AnyValue::from("x".repeat(6 << 20)));
         let log_records = vec![LogRecord { body, ..LogRecord::default() }];
         let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
         Batch::new(Data::Logs(vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }]), Ack::none())
     };
     let taken = (0..10).take_while(|_| bench.running.consumer().try_consume(large()).is_ok()).count();
-    assert_eq!(taken, 3, "three of 10 MiB fit into 32 MiB");
+    assert_eq!(taken, 3, "three of 6 MiB fit into 20 MiB");
 }
 
 #[test]

@@ -62,6 +62,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 2 << 20;
 const FRAME: u32 = 64 << 10;
 const SEND_BUFFER: usize = 64 << 10;
+/// A message of no more gets its room at once.
+const EXACT: usize = 1 << 20;
 /// Calls that a client may begin and cancel before it is sent away.
 const RESETS: usize = 50;
 
@@ -309,6 +311,9 @@ impl Reading<'_> {
         {
             let expected = message::announced(*prefix, self.shared.limits.message)?;
             self.expected = Some(expected);
+            // What is not written costs no memory.
+            self.bytes
+                .reserve_exact((message::PREFIX + expected).min(EXACT).saturating_sub(self.bytes.len()));
         }
         if self.expected.is_some_and(|expected| self.bytes.len() > message::PREFIX + expected) {
             return Err(Status::new(Code::Internal, "the stream is not one message"));

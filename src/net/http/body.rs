@@ -9,6 +9,8 @@ use crate::net::event_loop::Socket;
 
 /// Most bytes asked of the kernel at a time.
 const PIECE: usize = 64 << 10;
+/// A body with no more to come gets its room at once: what is not written costs no memory.
+const EXACT: usize = 1 << 20;
 /// A chunk's size line, and the trailer section as a whole.
 const MOST_LINE: usize = 1 << 10;
 const MOST_TRAILER: usize = 8 << 10;
@@ -107,6 +109,9 @@ impl<'a> Reading<'a> {
         while left > 0 {
             // Room grows with what has come, not with what was announced.
             let piece = left.min(PIECE).min(self.body.len().max(16 << 10));
+            if left <= EXACT {
+                self.body.reserve_exact(left);
+            }
             self.reserve(piece)?;
             self.set_deadline();
             let n = self.socket.read_some(&mut self.body, piece).await?;
