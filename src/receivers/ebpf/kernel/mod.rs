@@ -11,7 +11,8 @@ mod interface_table;
 mod interfaces;
 #[cfg(feature = "ebpf")]
 mod objects;
-#[cfg(all(test, feature = "ebpf"))]
+#[cfg(test)]
+#[cfg(feature = "ebpf")]
 mod packet_tests;
 #[cfg(feature = "ebpf")]
 mod privileges;
