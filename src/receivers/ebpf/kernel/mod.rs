@@ -11,8 +11,8 @@ mod interface_table;
 mod interfaces;
 #[cfg(feature = "ebpf")]
 mod objects;
-#[cfg(feature = "ebpf")]
 #[cfg(test)]
+#[cfg(feature = "ebpf")]
 mod packet_tests;
 #[cfg(feature = "ebpf")]
 mod privileges;
