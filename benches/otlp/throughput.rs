@@ -77,12 +77,14 @@ pub fn gateway() {
 pub fn overload() {
     const CAPACITY: u64 = 50_000;
     const LIMIT: u64 = 64;
+    /// More than the agent lets wait for room.
+    const SENDERS: usize = 32;
     let backend = backend(Some(CAPACITY));
     let limiter = format!("{{check_interval: 100ms, limit_mib: {LIMIT}, spike_limit_mib: 16}}");
     let agent = agent(&backend, Some(&limiter));
     let over = Arc::new(AtomicBool::new(false));
-    let pause = Duration::from_secs(1) * (CLIENTS * ITEMS) as u32 / (4 * CAPACITY) as u32;
-    let clients: Vec<_> = (0..CLIENTS)
+    let pause = Duration::from_secs(1) * (SENDERS * ITEMS) as u32 / (4 * CAPACITY) as u32;
+    let clients: Vec<_> = (0..SENDERS)
         .map(|place| {
             let protocol = if place % 2 == 0 { "grpc" } else { "http" };
             let (mut sender, over) = (sender(&agent, protocol, "none"), over.clone());
