@@ -56,6 +56,8 @@ impl Cache {
 
     /// The `len` bytes at `at`.
     pub fn bytes(&mut self, id: u32, file: &File, at: u64, len: usize) -> Result<&[u8], FileError> {
+        let end = at.checked_add(len as u64).filter(|end| i64::try_from(*end).is_ok());
+        let end = end.ok_or(FileError::Bad("it leads to a place that no file has"))?;
         let start = at - at % ALIGN;
         let skip = (at - start) as usize;
         if skip + len > PAGE {
@@ -63,9 +65,8 @@ impl Cache {
             file.read_exact_at(&mut self.large, at).map_err(FileError::read)?;
             return Ok(&self.large);
         }
-        let holds = |page: &Page| {
-            page.file == id && page.at <= at && at + len as u64 <= page.at + page.bytes.len() as u64
-        };
+        let holds =
+            |page: &Page| page.file == id && page.at <= at && end <= page.at + page.bytes.len() as u64;
         let place = match self.pages.iter().position(holds) {
             Some(place) => place,
             None => self.load(id, file, start)?,

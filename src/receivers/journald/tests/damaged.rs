@@ -54,6 +54,7 @@ fn lists_in_circles_and_impossible_sizes_end_the_file_alone() {
     // The list of entries leads into the header.
     assert_eq!(rig_over(&|bad| bad.put(176, &8_u64.to_le_bytes())), 1);
     assert_eq!(rig_over(&|bad| bad.put(176, &u64::MAX.to_le_bytes())), 1);
+    assert_eq!(rig_over(&|bad| bad.put(176, &(u64::MAX - 7).to_le_bytes())), 1);
     // Features of the future.
     assert_eq!(rig_over(&|bad| bad.put(12, &(1_u32 << 9).to_le_bytes())), 1);
 }
