@@ -199,7 +199,8 @@ impl Batch {
         self.content.items()
     }
 
-    /// Size of the encoded export request in bytes: what byte limits count. Walks a decoded batch.
+    /// Size of the encoded export request in bytes: what byte limits count. Walks a decoded batch
+    /// once, until it changes.
     pub fn bytes(&self) -> usize {
         self.content.encoded_len()
     }

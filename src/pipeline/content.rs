@@ -13,6 +13,8 @@ pub struct Content {
     encoded: Option<Encoded>,
     /// Always there when `encoded` is not.
     data: OnceLock<Data>,
+    /// What encoding `data` gives, once it was asked for: measuring walks every attribute.
+    length: OnceLock<usize>,
 }
 
 /// Export requests that were looked over: decoding them succeeds.
@@ -31,7 +33,13 @@ struct Part {
 
 impl From<Data> for Content {
     fn from(data: Data) -> Self {
-        Self { encoded: None, data: data.into() }
+        Self { encoded: None, data: data.into(), length: OnceLock::new() }
+    }
+}
+
+impl From<Encoded> for Content {
+    fn from(encoded: Encoded) -> Self {
+        Self { encoded: Some(encoded), data: OnceLock::new(), length: OnceLock::new() }
     }
 }
 
@@ -39,10 +47,7 @@ impl Content {
     /// An export request from outside; an error when it cannot be decoded.
     pub fn received(signal: Signal, request: Bytes) -> Result<Self, prost::DecodeError> {
         match scan::items(signal, &request) {
-            Some(items) => {
-                let encoded = Encoded { signal, parts: vec![Part { request, items }] };
-                Ok(Self { encoded: Some(encoded), data: OnceLock::new() })
-            }
+            Some(items) => Ok(Encoded { signal, parts: vec![Part { request, items }] }.into()),
             None => Data::decode(signal, &request).map(Self::from),
         }
     }
@@ -58,7 +63,10 @@ impl Content {
 
     /// Size of the encoded export request in bytes.
     pub fn encoded_len(&self) -> usize {
-        self.encoded.as_ref().map_or_else(|| self.data().encoded_len(), Encoded::len)
+        match &self.encoded {
+            Some(encoded) => encoded.len(),
+            None => *self.length.get_or_init(|| self.data().encoded_len()),
+        }
     }
 
     /// The encoded export request in pieces, when it was not decoded.
@@ -81,6 +89,7 @@ impl Content {
     pub fn data_mut(&mut self) -> &mut Data {
         self.data();
         self.encoded = None;
+        self.length.take();
         self.data.get_mut().expect("it was decoded above")
     }
 
@@ -104,7 +113,7 @@ impl Content {
                 self.data = OnceLock::new();
                 Ok(())
             }
-            (_, encoded) => Err(Self { encoded, data: other.data }),
+            (_, encoded) => Err(Self { encoded, ..other }),
         }
     }
 
@@ -114,7 +123,7 @@ impl Content {
             && let Some(rest) = encoded.split_off(items)
         {
             self.data = OnceLock::new();
-            return Self { encoded: Some(rest), data: OnceLock::new() };
+            return rest.into();
         }
         split::split_off(self.data_mut(), items).into()
     }

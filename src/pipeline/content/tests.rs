@@ -42,10 +42,13 @@ fn what_nobody_looks_at_is_not_decoded() {
 fn what_is_changed_is_sent_changed() {
     let mut content = received(&logs(1..4));
     content.data();
+    *content.data_mut() = logs([7, 8]);
+    let before = content.encoded_len();
     *content.data_mut() = logs([7]);
     assert_eq!(content.items(), 1);
     let mut wire = Vec::new();
     content.encode(&mut wire);
+    assert!(wire.len() == content.encoded_len() && wire.len() < before);
     assert_eq!(Data::decode(Signal::Logs, &wire).unwrap(), logs([7]));
     assert!(content.append_encoded(received(&logs([8]))).is_err(), "it was looked at");
 }
