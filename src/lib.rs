@@ -23,3 +23,4 @@ pub mod receivers;
 pub mod telemetry;
 pub mod time;
 pub mod updater;
+mod uuid;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::decode::Issues;
 use super::node::Node;
 use super::types::Secret;
-use crate::exporters::otlphttp::{Headers, OtlpHttpConfig};
+use crate::exporters::otlphttp::{Headers, OtlpHttpConfig, check_url};
 use crate::net::tls::ClientTls;
 
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -141,14 +141,10 @@ impl OtlpPush {
     }
 
     fn url(&self) -> Result<String, String> {
-        let no_url = || format!("\"{}\" must be a URL with http:// or https://", self.endpoint);
-        let (scheme, rest) = self.endpoint.split_once("://").ok_or_else(no_url)?;
-        if !["http", "https"].contains(&scheme) || rest.is_empty() || rest.starts_with('/') {
-            return Err(no_url());
-        }
-        Ok(match rest.split_once('/') {
-            Some((_, path)) if !path.is_empty() => self.endpoint.clone(),
-            _ => format!("{}/v1/metrics", self.endpoint.trim_end_matches('/')),
+        let url = check_url(&self.endpoint)?;
+        Ok(match url.path_and_query().map_or("/", |path| path.as_str()) {
+            "/" => format!("{}/v1/metrics", self.endpoint.trim_end_matches('/')),
+            _ => self.endpoint.clone(),
         })
     }
 

@@ -26,42 +26,44 @@ impl Packer {
 
     /// The encoded export request of a batch, compressed.
     pub fn pack_request(&self, batch: &Batch) -> io::Result<Vec<u8>> {
-        let Some((codec, level)) = self.compression else {
-            let mut raw = Vec::with_capacity(batch.bytes());
-            batch.encode(&mut raw);
-            return Ok(raw);
-        };
-        let Some(pieces) = batch.encoded() else {
-            return self.pack(|raw| {
-                raw.reserve(batch.bytes());
-                batch.encode(raw);
+        if let (Some(compression), Some(pieces)) = (self.compression, batch.encoded()) {
+            return self.packed(compression, |_, compressor, packed| {
+                compressor.compress_pieces(pieces, packed)?;
+                packed.shrink_to_fit();
+                Ok(())
             });
-        };
-        let (raw, mut compressor) = match self.spare().pop() {
-            Some(spare) => spare,
-            None => (Vec::new(), Compressor::new(codec, level)?),
-        };
-        let mut packed = Vec::new();
-        compressor.compress_pieces(pieces, &mut packed)?;
-        packed.shrink_to_fit();
-        self.keep(raw, compressor);
-        Ok(packed)
+        }
+        self.pack(|raw| {
+            raw.reserve(batch.bytes());
+            batch.encode(raw);
+        })
     }
 
     /// What `encode` writes, compressed.
     pub fn pack(&self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<Vec<u8>> {
-        let mut raw = Vec::new();
-        let Some((codec, level)) = self.compression else {
+        let Some(compression) = self.compression else {
+            let mut raw = Vec::new();
             encode(&mut raw);
             return Ok(raw);
         };
+        self.packed(compression, |raw, compressor, packed| {
+            encode(raw);
+            compressor.compress(raw, packed)
+        })
+    }
+
+    /// What `work` makes with an empty buffer and a compressor that are used again.
+    fn packed(
+        &self,
+        (codec, level): (Codec, i32),
+        work: impl FnOnce(&mut Vec<u8>, &mut Compressor, &mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
         let (mut raw, mut compressor) = match self.spare().pop() {
             Some(spare) => spare,
-            None => (raw, Compressor::new(codec, level)?),
+            None => (Vec::new(), Compressor::new(codec, level)?),
         };
-        encode(&mut raw);
         let mut packed = Vec::new();
-        compressor.compress(&raw, &mut packed)?;
+        work(&mut raw, &mut compressor, &mut packed)?;
         self.keep(raw, compressor);
         Ok(packed)
     }

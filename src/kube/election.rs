@@ -20,12 +20,9 @@ pub fn while_leading(
     stop: &Stop,
     mut work: impl FnMut(&Stop, Option<SystemTime>) -> io::Result<()>,
 ) -> Result<(), RunError> {
-    let result = match elector {
-        None => work(stop, None),
-        Some(id) => lead(&*election(id, context)?, stop, work),
-    };
-    context.status.set(ComponentState::Stopped, "");
-    result.map_err(|error| RunError(format!("cannot start a thread: {error}")))
+    elected(elector, context, stop, |stop, since| {
+        work(stop, since).map_err(|error| RunError(format!("cannot start a thread: {error}")))
+    })
 }
 
 /// A receiver that knows nothing of elections: a new one is built for each time this process leads.
@@ -47,19 +44,29 @@ impl<B: Fn(Context) -> Result<Box<dyn Receiver>, BuildError> + Send> WhileLeadin
 impl<B: Fn(Context) -> Result<Box<dyn Receiver>, BuildError> + Send> Receiver for WhileLeading<B> {
     fn run(self: Box<Self>, outputs: Outputs, stop: Stop) -> Result<(), RunError> {
         let Self { elector, context, build, .. } = *self;
-        let election = election(&elector, &context)?;
-        let led = lead(&*election, &stop, |stop, _| {
-            let receiver = build(context.clone()).map_err(|error| io::Error::other(error.to_string()))?;
-            let ended = receiver.run(outputs.clone(), stop.clone());
-            ended.map_err(|error| io::Error::other(error.to_string()))
-        });
-        context.status.set(ComponentState::Stopped, "");
-        led.map_err(|error| RunError(error.to_string()))
+        elected(Some(&elector), &context, &stop, |stop, _| {
+            let receiver = build(context.clone()).map_err(|error| RunError(error.to_string()))?;
+            receiver.run(outputs.clone(), stop.clone())
+        })
     }
 
     fn counts_itself(&self) -> bool {
         self.counts_itself
     }
+}
+
+fn elected(
+    elector: Option<&ComponentId>,
+    context: &Context,
+    stop: &Stop,
+    mut work: impl FnMut(&Stop, Option<SystemTime>) -> Result<(), RunError>,
+) -> Result<(), RunError> {
+    let result = match elector {
+        None => work(stop, None),
+        Some(id) => lead(&*election(id, context)?, stop, work),
+    };
+    context.status.set(ComponentState::Stopped, "");
+    result
 }
 
 fn election(id: &ComponentId, context: &Context) -> Result<Arc<dyn Election>, RunError> {
@@ -74,8 +81,8 @@ fn election(id: &ComponentId, context: &Context) -> Result<Arc<dyn Election>, Ru
 fn lead(
     election: &dyn Election,
     stop: &Stop,
-    mut work: impl FnMut(&Stop, Option<SystemTime>) -> io::Result<()>,
-) -> io::Result<()> {
+    mut work: impl FnMut(&Stop, Option<SystemTime>) -> Result<(), RunError>,
+) -> Result<(), RunError> {
     while let Some(lead) = election.lead(stop) {
         let mut result = Ok(());
         let (either, since) = (StopSource::new(), lead.since);

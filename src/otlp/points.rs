@@ -71,23 +71,31 @@ pub(crate) use with_points;
 
 /// The metric without its points.
 pub fn header_of(metric: &Metric) -> Metric {
-    use metrics::Data;
+    with_last_points(metric, 0)
+}
+
+/// The metric with the last of its points, at most that many.
+pub fn with_last_points(metric: &Metric, most: usize) -> Metric {
+    use metrics::{Data, ExponentialHistogram, Gauge, Histogram, Sum, Summary};
+    fn last<P: Clone>(points: &[P], most: usize) -> Vec<P> {
+        points[points.len().saturating_sub(most)..].to_vec()
+    }
     let data = metric.data.as_ref().map(|data| match data {
-        Data::Gauge(_) => Data::Gauge(metrics::Gauge::default()),
-        Data::Sum(sum) => Data::Sum(metrics::Sum {
-            data_points: Vec::new(),
+        Data::Gauge(gauge) => Data::Gauge(Gauge { data_points: last(&gauge.data_points, most) }),
+        Data::Sum(sum) => Data::Sum(Sum {
+            data_points: last(&sum.data_points, most),
             aggregation_temporality: sum.aggregation_temporality,
             is_monotonic: sum.is_monotonic,
         }),
-        Data::Histogram(histogram) => Data::Histogram(metrics::Histogram {
-            data_points: Vec::new(),
+        Data::Histogram(histogram) => Data::Histogram(Histogram {
+            data_points: last(&histogram.data_points, most),
             aggregation_temporality: histogram.aggregation_temporality,
         }),
-        Data::ExponentialHistogram(histogram) => Data::ExponentialHistogram(metrics::ExponentialHistogram {
-            data_points: Vec::new(),
+        Data::ExponentialHistogram(histogram) => Data::ExponentialHistogram(ExponentialHistogram {
+            data_points: last(&histogram.data_points, most),
             aggregation_temporality: histogram.aggregation_temporality,
         }),
-        Data::Summary(_) => Data::Summary(metrics::Summary::default()),
+        Data::Summary(summary) => Data::Summary(Summary { data_points: last(&summary.data_points, most) }),
     });
     Metric {
         name: metric.name.clone(),

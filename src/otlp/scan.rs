@@ -1,6 +1,8 @@
 //! Looks an encoded export request over without decoding it: whether decoding would succeed, and how
 //! many items it would give. Nothing is allocated.
 
+use prost::encoding::{WireType, decode_key, decode_varint};
+
 use crate::pipeline::Signal;
 
 /// Log records, data points or spans in `body`. `None` when only decoding can tell: it is malformed,
@@ -40,60 +42,49 @@ enum Field {
 
 use Field::{Bytes, Choice, Fixed32, Fixed64, Fixed64s, Item, Nested, Text, Unknown, Varint, Varints};
 
-/// Wire types.
-const VARINT: u64 = 0;
-const FIXED64: u64 = 1;
-const DELIMITED: u64 = 2;
-const FIXED32: u64 = 5;
-
 fn scan(mut bytes: &[u8], message: &Message, depth: u32) -> Option<usize> {
     let depth = depth.checked_sub(1)?;
     let (mut items, mut chosen) = (0, 0);
     while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
-        let number = key >> 3;
-        if number == 0 || key > u64::from(u32::MAX) {
-            return None;
-        }
-        let wire = key & 7;
+        let (number, wire) = decode_key(&mut bytes).ok()?;
         let value = match wire {
-            VARINT => {
-                varint(&mut bytes)?;
+            WireType::Varint => {
+                decode_varint(&mut bytes).ok()?;
                 &[]
             }
-            FIXED64 => take(&mut bytes, 8)?,
-            FIXED32 => take(&mut bytes, 4)?,
-            DELIMITED => {
-                let length = varint(&mut bytes)?;
+            WireType::SixtyFourBit => take(&mut bytes, 8)?,
+            WireType::ThirtyTwoBit => take(&mut bytes, 4)?,
+            WireType::LengthDelimited => {
+                let length = decode_varint(&mut bytes).ok()?;
                 take(&mut bytes, usize::try_from(length).ok()?)?
             }
-            _ => return None,
+            WireType::StartGroup | WireType::EndGroup => return None,
         };
         match (message.0.get(number as usize).unwrap_or(&Unknown), wire) {
-            (Text, DELIMITED) => _ = std::str::from_utf8(value).ok()?,
-            (Nested(inner), DELIMITED) => items += scan(value, inner, depth)?,
-            (Item(inner), DELIMITED) => {
+            (Text, WireType::LengthDelimited) => _ = std::str::from_utf8(value).ok()?,
+            (Nested(inner), WireType::LengthDelimited) => items += scan(value, inner, depth)?,
+            (Item(inner), WireType::LengthDelimited) => {
                 scan(value, inner, depth)?;
                 items += 1;
             }
-            (Choice(inner), DELIMITED) => {
+            (Choice(inner), WireType::LengthDelimited) => {
                 if chosen != number {
                     (items, chosen) = (0, number);
                 }
                 items += scan(value, inner, depth)?;
             }
-            (Varints, DELIMITED) => {
+            (Varints, WireType::LengthDelimited) => {
                 let mut packed = value;
                 while !packed.is_empty() {
-                    varint(&mut packed)?;
+                    decode_varint(&mut packed).ok()?;
                 }
             }
-            (Fixed64s, DELIMITED) if !value.len().is_multiple_of(8) => return None,
+            (Fixed64s, WireType::LengthDelimited) if !value.len().is_multiple_of(8) => return None,
             (Unknown, _)
-            | (Varint | Varints, VARINT)
-            | (Fixed64 | Fixed64s, FIXED64)
-            | (Fixed32, FIXED32)
-            | (Bytes | Fixed64s, DELIMITED) => {}
+            | (Varint | Varints, WireType::Varint)
+            | (Fixed64 | Fixed64s, WireType::SixtyFourBit)
+            | (Fixed32, WireType::ThirtyTwoBit)
+            | (Bytes | Fixed64s, WireType::LengthDelimited) => {}
             _ => return None,
         }
     }
@@ -104,25 +95,6 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (value, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     Some(value)
-}
-
-#[inline]
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let (&first, rest) = bytes.split_first()?;
-    if first < 0x80 {
-        *bytes = rest;
-        return Some(u64::from(first));
-    }
-    let mut value = 0;
-    for (place, &byte) in bytes.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (place * 7);
-        if byte < 0x80 {
-            *bytes = &bytes[place + 1..];
-            // Of the tenth byte there is room for one bit.
-            return (place < 9 || byte < 2).then_some(value);
-        }
-    }
-    None
 }
 
 static KEY_VALUE: Message = Message(&[Unknown, Text, Nested(&ANY_VALUE)]);

@@ -51,6 +51,22 @@ impl Cgroup {
     fn folder(&self) -> &str {
         self.made.last().unwrap().to_str().unwrap()
     }
+
+    /// Lets a process of the container send 100,000 bytes over a connection and end; the port they came to.
+    fn send(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let script = format!(
+            "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 100000 /dev/zero >&3",
+            self.folder()
+        );
+        let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        let mut all = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(all.len(), 100_000);
+        port
+    }
 }
 
 impl Drop for Cgroup {
@@ -102,18 +118,7 @@ fn flows_keep_their_pod_and_process_after_both_have_gone() {
         return skip("no cgroup can be made here").unwrap_or_default();
     };
 
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    // A process in the container's cgroup sends 100,000 bytes and ends.
-    let script = format!(
-        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 100000 /dev/zero >&3",
-        cgroup.folder()
-    );
-    let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
-    let mut all = Vec::new();
-    listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
-    assert!(child.wait().unwrap().success());
-    assert_eq!(all.len(), 100_000);
+    let port = cgroup.send();
     let folder = PathBuf::from(cgroup.folder());
     drop(cgroup);
     assert!(!folder.exists());
@@ -156,16 +161,7 @@ fn without_cgroup_v2_connections_have_their_pod_by_the_memory_controller() {
     };
     let config = "{features: [tcp], node: node-a, cgroup_path: /nowhere}";
     let Some(mut watch) = Watch::start_in(config, &["tcp"], Some(cluster)) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    let script = format!(
-        "echo $$ > {}/cgroup.procs && exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 100000 /dev/zero >&3",
-        cgroup.folder()
-    );
-    let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
-    let mut all = Vec::new();
-    listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
-    assert!(child.wait().unwrap().success());
+    let port = cgroup.send();
     let points = watch.read();
     let with = [
         ("server.port", port.as_str()),

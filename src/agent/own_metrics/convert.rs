@@ -1,7 +1,7 @@
 //! From the registry's numbers to OTLP.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crate::otlp::metrics::{
     Data, Gauge, Histogram, HistogramDataPoint, Metric, Number, NumberDataPoint, ResourceMetrics,
@@ -9,15 +9,9 @@ use crate::otlp::metrics::{
 };
 use crate::otlp::{AnyValue, Attributes, InstrumentationScope, KeyValue, Resource};
 use crate::telemetry::{Kind, Reading, Value};
+use crate::time::{now_unix_nanos, unix_nanos};
 
 const SCOPE: &str = "github.com/kloudmate/kmagent";
-
-/// A random identifier of this process, as `service.instance.id` has it.
-pub fn random_uuid() -> String {
-    let bits = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
 
 /// The agent as a resource: the usual attributes, then the configured ones.
 pub fn resource(configured: &[(String, Option<AnyValue>)], instance: &str) -> Resource {
@@ -37,7 +31,7 @@ pub fn resource(configured: &[(String, Option<AnyValue>)], instance: &str) -> Re
 
 /// All readings as cumulative metrics since `began`. Counters that make up a distribution become one.
 pub fn metrics(readings: &[Reading], resource: &Resource, began: SystemTime) -> ResourceMetrics {
-    let times = Times { began: nanos(began), now: nanos(SystemTime::now()) };
+    let times = Times { began: unix_nanos(began), now: now_unix_nanos() };
     let mut plain: BTreeMap<&str, (&Reading, Vec<NumberDataPoint>)> = BTreeMap::new();
     let mut distributions: BTreeMap<&str, BTreeMap<Labels<'_>, Distribution>> = BTreeMap::new();
     for reading in readings {
@@ -92,10 +86,6 @@ fn metric(name: &str, unit: &str, data: Data) -> Metric {
         other => other,
     };
     Metric { name: name.to_owned(), unit: unit.to_owned(), data: Some(data), ..Metric::default() }
-}
-
-fn nanos(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
 }
 
 struct Times {
@@ -198,7 +188,10 @@ impl Distribution {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+    use crate::uuid;
 
     fn reading(name: &'static str, kind: Kind, labels: &[(&'static str, &str)], value: u64) -> Reading {
         let labels = labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
@@ -243,7 +236,7 @@ mod tests {
         assert_eq!(attributes.get_str("service.version"), None);
         assert_eq!(attributes.get_str("service.instance.id"), Some("i"));
         assert_eq!(attributes.get_str("zone"), Some("a"));
-        let uuid = random_uuid();
+        let uuid = uuid::random();
         assert!(uuid.len() == 36 && &uuid[14..15] == "4" && "89ab".contains(&uuid[19..20]), "{uuid}");
     }
 }

@@ -6,6 +6,7 @@ mod push;
 use crate::config::{Loaded, Node, PeriodicReader};
 use crate::otlp::AnyValue;
 use crate::telemetry::{MetricsPage, PageSettings, StatusBoard, Telemetry};
+use crate::uuid;
 
 use push::Push;
 
@@ -51,7 +52,7 @@ impl OwnMetrics {
             board: board.clone(),
             page: MetricsPage::new(telemetry, board),
             readers: Vec::new(),
-            instance: convert::random_uuid(),
+            instance: uuid::random(),
             digest: None,
         }
     }

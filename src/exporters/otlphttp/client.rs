@@ -185,7 +185,7 @@ fn go_arch() -> &'static str {
 }
 
 /// Checks a URL that a user wrote.
-pub(super) fn check_url(text: &str) -> Result<Uri, String> {
+pub fn check_url(text: &str) -> Result<Uri, String> {
     let url: Uri = text.parse().map_err(|error| format!("\"{text}\" is no URL: {error}"))?;
     match url.scheme_str() {
         Some("http" | "https") => {}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use self::client::Client;
+pub use self::client::check_url;
 pub(super) use self::client::user_agent;
 pub use self::headers::Headers;
 use super::Sending;
@@ -165,7 +166,7 @@ impl ExporterConfig for OtlpHttpConfig {
             issues.error("", "at least one endpoint must be specified");
         }
         for (key, url) in urls.into_iter().filter(|(_, url)| !url.is_empty()) {
-            if let Err(message) = client::check_url(url) {
+            if let Err(message) = check_url(url) {
                 issues.error(key, message);
             }
         }

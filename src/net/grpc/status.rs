@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use prost::Message;
 use ureq::http::{HeaderMap, HeaderValue};
 
@@ -192,32 +193,18 @@ fn retry_delay(details: &[u8]) -> Option<Duration> {
     Some(Duration::new(seconds, nanos).min(LONGEST_WAIT))
 }
 
-/// Text as trailers carry it: printable ASCII, the rest as `%` and two digits.
+/// What trailers carry as it is: printable ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Text as trailers carry it, cut.
 fn percent_encoded(text: &str) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::new();
-    for byte in text.bytes().take(MOST_TEXT) {
-        if (b' '..=b'~').contains(&byte) && byte != b'%' {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    percent_encode(&text.as_bytes()[..text.len().min(MOST_TEXT)], ENCODED).to_string()
 }
 
 /// Cut, and without control characters: it goes into the log.
 fn percent_decoded(text: &[u8]) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = &text[..text.len().min(MOST_TEXT)];
-    while let [first, tail @ ..] = rest {
-        let digits = tail.get(..2).filter(|_| *first == b'%');
-        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let decoded = percent_decode(&text[..text.len().min(MOST_TEXT)]).decode_utf8_lossy();
+    decoded.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

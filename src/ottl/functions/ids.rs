@@ -3,9 +3,10 @@
 use super::{Args, Function, ParamKind, p};
 use crate::ottl::EvalError;
 use crate::ottl::context::{ContextKind, RecordRef, View};
-use crate::ottl::text::{hex, unhex};
+use crate::ottl::text::unhex;
 use crate::ottl::time::Time;
 use crate::ottl::value::{Id, Value};
+use crate::uuid;
 
 const BYTES: &[super::Param] = &[p("bytes", ParamKind::Any)];
 
@@ -61,18 +62,9 @@ fn parse(value: Value<'_>, len: usize) -> Result<Id, EvalError> {
 }
 
 fn uuid<'a>(_: &'a Args, _: &View<'a>) -> Result<Value<'a>, EvalError> {
-    Ok(written(fastrand::u128(..).to_be_bytes(), 4))
+    Ok(Value::text(uuid::random()))
 }
 
 fn uuid_v7<'a>(_: &'a Args, _: &View<'a>) -> Result<Value<'a>, EvalError> {
-    let millis = (Time::now().nanos / 1_000_000) as u128;
-    Ok(written(((millis << 80) | (fastrand::u128(..) >> 48)).to_be_bytes(), 7))
-}
-
-fn written<'a>(mut bytes: [u8; 16], version: u8) -> Value<'a> {
-    bytes[6] = bytes[6] & 0x0f | version << 4;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits = hex(&bytes);
-    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
-    Value::text(parts.join("-"))
+    Ok(Value::text(uuid::of_time((Time::now().nanos / 1_000_000) as u128)))
 }

@@ -10,8 +10,7 @@ use crossbeam_channel::{Receiver as Channel, Sender, unbounded};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::pipeline::{Ack, Batch, Data, Lane, Outcome, Output, Rejected, Stop};
-
-use super::scan::wall_clock;
+use crate::time::now_unix_nanos;
 
 /// How long a thread waits for acknowledgements after the request to stop.
 pub const LAST_ACKS: Duration = Duration::from_millis(500);
@@ -26,7 +25,7 @@ pub struct Now {
 
 impl Now {
     pub fn get() -> Self {
-        Self { instant: Instant::now(), wall: wall_clock() }
+        Self { instant: Instant::now(), wall: now_unix_nanos() }
     }
 }
 

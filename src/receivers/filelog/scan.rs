@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::otlp::Attributes;
 
@@ -459,9 +458,4 @@ fn end_mark(content: &mut Content) -> Mark {
     let read = content.read_at(offset - len as u64, &mut before[..len]).unwrap_or(0);
     let anchor = (read == len).then(|| Anchor::at_end_of(&before[..len]));
     Mark { offset, anchor, records: 0 }
-}
-
-/// Nanoseconds since the epoch.
-pub fn wall_clock() -> u64 {
-    UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_nanos() as u64
 }

@@ -1,15 +1,13 @@
 //! Single records out of a batch, as JSON. What is too large to be shown is only described.
 
+use std::borrow::Cow;
+
 use prost::Message;
 use serde_json::json;
 
+use crate::otlp::groups::{Group, Scoped};
 use crate::otlp::json;
-use crate::otlp::logs::{ResourceLogs, ScopeLogs};
-use crate::otlp::metrics::{
-    Data as Points, ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum,
-    Summary,
-};
-use crate::otlp::trace::{ResourceSpans, ScopeSpans};
+use crate::otlp::points::with_last_points;
 use crate::pipeline::Data;
 
 /// Bytes of a record with its resource and scope, in protobuf.
@@ -20,67 +18,43 @@ const POINTS: usize = 5;
 /// The last records of a batch, the very last first, as export requests in JSON.
 pub(super) fn last(data: &Data, most: usize) -> Vec<Vec<u8>> {
     match data {
-        Data::Logs(all) => {
-            let scopes = all.iter().rev().flat_map(|r| r.scope_logs.iter().rev().map(move |s| (r, s)));
-            let records = scopes.flat_map(|(r, s)| s.log_records.iter().rev().map(move |one| (r, s, one)));
-            let show = |(r, s, one): (&ResourceLogs, &ScopeLogs, _)| {
-                let one: &crate::otlp::logs::LogRecord = one;
-                show(size(r.resource.as_ref(), s.scope.as_ref(), one.encoded_len()), || {
-                    let scope = ScopeLogs {
-                        scope: s.scope.clone(),
-                        log_records: vec![one.clone()],
-                        schema_url: s.schema_url.clone(),
-                    };
-                    Data::Logs(vec![ResourceLogs {
-                        resource: r.resource.clone(),
-                        scope_logs: vec![scope],
-                        schema_url: r.schema_url.clone(),
-                    }])
-                })
-            };
-            records.take(most).map(show).collect()
-        }
+        Data::Logs(all) => last_of(all, most, |record| Cow::Borrowed(record), Data::Logs),
         Data::Metrics(all) => {
-            let scopes = all.iter().rev().flat_map(|r| r.scope_metrics.iter().rev().map(move |s| (r, s)));
-            let records = scopes.flat_map(|(r, s)| s.metrics.iter().rev().map(move |one| (r, s, one)));
-            let show = |(r, s, one): (&ResourceMetrics, &ScopeMetrics, &Metric)| {
-                let one = few_points(one);
-                show(size(r.resource.as_ref(), s.scope.as_ref(), one.encoded_len()), || {
-                    let scope = ScopeMetrics {
-                        scope: s.scope.clone(),
-                        metrics: vec![one],
-                        schema_url: s.schema_url.clone(),
-                    };
-                    Data::Metrics(vec![ResourceMetrics {
-                        resource: r.resource.clone(),
-                        scope_metrics: vec![scope],
-                        schema_url: r.schema_url.clone(),
-                    }])
-                })
-            };
-            records.take(most).map(show).collect()
+            last_of(all, most, |metric| Cow::Owned(with_last_points(metric, POINTS)), Data::Metrics)
         }
-        Data::Traces(all) => {
-            let scopes = all.iter().rev().flat_map(|r| r.scope_spans.iter().rev().map(move |s| (r, s)));
-            let records = scopes.flat_map(|(r, s)| s.spans.iter().rev().map(move |one| (r, s, one)));
-            let show = |(r, s, one): (&ResourceSpans, &ScopeSpans, _)| {
-                let one: &crate::otlp::trace::Span = one;
-                show(size(r.resource.as_ref(), s.scope.as_ref(), one.encoded_len()), || {
-                    let scope = ScopeSpans {
-                        scope: s.scope.clone(),
-                        spans: vec![one.clone()],
-                        schema_url: s.schema_url.clone(),
-                    };
-                    Data::Traces(vec![ResourceSpans {
-                        resource: r.resource.clone(),
-                        scope_spans: vec![scope],
-                        schema_url: r.schema_url.clone(),
-                    }])
-                })
-            };
-            records.take(most).map(show).collect()
-        }
+        Data::Traces(all) => last_of(all, most, |span| Cow::Borrowed(span), Data::Traces),
     }
+}
+
+type Record<G> = <<G as Group>::Scoped as Scoped>::Item;
+
+/// `cut` gives what is shown of a record.
+fn last_of<G: Group>(
+    groups: &[G],
+    most: usize,
+    cut: fn(&Record<G>) -> Cow<'_, Record<G>>,
+    data: fn(Vec<G>) -> Data,
+) -> Vec<Vec<u8>>
+where
+    Record<G>: Message + Clone,
+{
+    let scopes = groups.iter().rev().flat_map(|group| group.scopes().iter().rev().map(move |s| (group, s)));
+    let records = scopes.flat_map(|(group, s)| s.items().iter().rev().map(move |record| (group, s, record)));
+    let show = |(group, scoped, record): (&G, &G::Scoped, &Record<G>)| {
+        let record = cut(record);
+        show(size(group.resource(), scoped.scope(), record.encoded_len()), || {
+            let mut alone = G::Scoped::default();
+            alone.set_scope(scoped.scope().cloned());
+            alone.set_schema_url(scoped.schema_url().to_owned());
+            alone.items_mut().push(record.into_owned());
+            let mut request = G::default();
+            request.set_resource(group.resource().cloned());
+            request.set_schema_url(group.schema_url().to_owned());
+            request.scopes_mut().push(alone);
+            data(vec![request])
+        })
+    };
+    records.take(most).map(show).collect()
 }
 
 fn size(resource: Option<&impl Message>, scope: Option<&impl Message>, record: usize) -> usize {
@@ -98,42 +72,13 @@ fn show(bytes: usize, data: impl FnOnce() -> Data) -> Vec<u8> {
     shown
 }
 
-/// The metric with the last of its points.
-fn few_points(metric: &Metric) -> Metric {
-    fn few<P: Clone>(points: &[P]) -> Vec<P> {
-        points[points.len().saturating_sub(POINTS)..].to_vec()
-    }
-    let data = metric.data.as_ref().map(|data| match data {
-        Points::Gauge(gauge) => Points::Gauge(Gauge { data_points: few(&gauge.data_points) }),
-        Points::Sum(sum) => Points::Sum(Sum {
-            data_points: few(&sum.data_points),
-            aggregation_temporality: sum.aggregation_temporality,
-            is_monotonic: sum.is_monotonic,
-        }),
-        Points::Histogram(one) => Points::Histogram(Histogram {
-            data_points: few(&one.data_points),
-            aggregation_temporality: one.aggregation_temporality,
-        }),
-        Points::ExponentialHistogram(one) => Points::ExponentialHistogram(ExponentialHistogram {
-            data_points: few(&one.data_points),
-            aggregation_temporality: one.aggregation_temporality,
-        }),
-        Points::Summary(one) => Points::Summary(Summary { data_points: few(&one.data_points) }),
-    });
-    Metric {
-        name: metric.name.clone(),
-        description: metric.description.clone(),
-        unit: metric.unit.clone(),
-        data,
-        metadata: metric.metadata.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otlp::metrics::NumberDataPoint;
-    use crate::otlp::trace::Span;
+    use crate::otlp::metrics::{
+        Data as Points, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
+    };
+    use crate::otlp::trace::{ResourceSpans, ScopeSpans, Span};
 
     #[test]
     fn a_record_that_is_too_large_is_only_described() {

@@ -1,12 +1,12 @@
 //! What the page draws, as JSON.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::telemetry::{Passed, PipelineLayout, Placed, Sample, StatusBoard, Telemetry, notes};
-use crate::time::rfc3339;
+use crate::time::{now_unix_nanos, rfc3339};
 
 pub struct State<'a> {
     pub telemetry: &'a Telemetry,
@@ -35,9 +35,8 @@ impl State<'_> {
         };
         let in_force = self.board.configuration();
         let layout = self.board.layout();
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         json!({
-            "at": since_epoch.as_millis() as u64,
+            "at": now_unix_nanos() / 1_000_000,
             "agent": {
                 "version": env!("CARGO_PKG_VERSION"),
                 "ready": self.board.ready_since().is_some(),

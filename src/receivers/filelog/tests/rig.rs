@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::component::StorageClient;
 use crate::config::{Decoder, Node, from_yaml};
@@ -19,7 +19,6 @@ use super::super::engine::Engine;
 use super::super::finder::Scope;
 use super::super::handoff::{Now, Outlet};
 use super::super::plan::{Plan, Settings};
-use super::super::scan::wall_clock;
 
 /// Checks a config given as YAML.
 pub fn plan(yaml: &str) -> Option<Plan> {
@@ -110,7 +109,7 @@ impl Rig {
         let telemetry = Telemetry::new();
         let checkpoint = Checkpoint::load(Box::new(store.clone())).unwrap();
         let engine = Engine::new(Arc::clone(&settings), checkpoint, &telemetry, "filelog");
-        let now = Now { instant: Instant::now(), wall: wall_clock() };
+        let now = Now::get();
         Self { dir, engine, telemetry, backend: Backend::Delivers, out: Out::default(), settings, store, now }
     }
 
