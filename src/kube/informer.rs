@@ -22,6 +22,15 @@ type Registry = Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>;
 static RUNNING: std::sync::LazyLock<Registry> = std::sync::LazyLock::new(Registry::default);
 
 impl<O: Object> Informer<O> {
+    /// The informers for these queries, one of each namespace mostly: see [`Informer::shared`].
+    pub fn shared_by_query(
+        client: &Arc<Client>,
+        queries: &[Query],
+        needs: &O::Needs,
+    ) -> io::Result<Vec<Arc<Self>>> {
+        queries.iter().map(|query| Self::shared(client, query, needs)).collect()
+    }
+
     /// The informer for that query, started when nobody has it yet. The first client that asks
     /// for a query of a server is the one that follows it for all.
     pub fn shared(client: &Arc<Client>, query: &Query, needs: &O::Needs) -> io::Result<Arc<Self>> {

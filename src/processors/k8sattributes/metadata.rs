@@ -71,8 +71,7 @@ impl Metadata {
 
         let needs = rules.pod_needs(associations.uses_container_ids());
         let queries = namespaces.queries(&pod_query(config, node));
-        let pods = queries.iter().map(|query| Informer::shared(client, query, &needs));
-        let pods = pods.collect::<io::Result<Vec<_>>>().map_err(no_thread)?;
+        let pods = Informer::shared_by_query(client, &queries, &needs).map_err(no_thread)?;
 
         let mut entities = Vec::new();
         for from in Origin::ALL.into_iter().filter(|from| rules.reads(*from)) {

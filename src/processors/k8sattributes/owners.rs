@@ -50,7 +50,7 @@ impl Owners {
         let start = |kind| -> io::Result<_> {
             let Some(resource) = wanted.resource(kind) else { return Ok(Vec::new()) };
             let queries = namespaces.queries(&Query::all(resource).metadata_only());
-            queries.iter().map(|query| Informer::shared(client, query, &EntityNeeds::default())).collect()
+            Informer::shared_by_query(client, &queries, &EntityNeeds::default())
         };
         Ok(Self::Followed { replicasets: start("ReplicaSet")?, jobs: start("Job")? })
     }

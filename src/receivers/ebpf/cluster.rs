@@ -51,9 +51,7 @@ impl Cluster {
         if !scope.cluster_wide {
             pods = pods.fields(format!("spec.nodeName={}", scope.node));
         }
-        let pods = scope.namespaces.queries(&pods);
-        let pods = pods.iter().map(|query| Informer::shared(client, query, &needs));
-        let pods = pods.collect::<io::Result<Vec<_>>>()?;
+        let pods = Informer::shared_by_query(client, &scope.namespaces.queries(&pods), &needs)?;
         let pod_handler: Arc<dyn Handler<Pod>> = index.clone();
         pods.iter().for_each(|pods| pods.store().subscribe(pod_handler.clone()));
 

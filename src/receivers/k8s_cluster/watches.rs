@@ -283,8 +283,7 @@ impl Starter<'_> {
     }
 
     fn follow<O: Object>(&mut self, queries: Vec<Query>, needs: &O::Needs) -> io::Result<Kind<O>> {
-        let informers = queries.iter().map(|query| Informer::shared(self.client, query, needs));
-        let kind = Kind { informers: informers.collect::<io::Result<Vec<_>>>()? };
+        let kind = Kind { informers: Informer::shared_by_query(self.client, &queries, needs)? };
         for informer in &kind.informers {
             let store = informer.store().clone();
             self.states.push(Box::new(move || store.sync()));
