@@ -10,6 +10,7 @@
 //! ```
 
 mod anchor;
+mod busy;
 mod checkpoint;
 mod content;
 pub mod encoding;

@@ -12,6 +12,7 @@ use crate::component::{Context, Receiver, RunError, Storage};
 use crate::pipeline::{Outcome, Outputs, Stop};
 use crate::telemetry::ComponentState;
 
+use super::busy::{Busy, LOOK_EVERY};
 use super::checkpoint::Checkpoint;
 use super::engine::Engine;
 use super::finder::Scope;
@@ -19,8 +20,11 @@ use super::handoff::{Acks, LAST_ACKS, Late, Now, Outlet, Pipe};
 use super::plan::{Settings, lane_of};
 use super::watch::{Changes, Watcher};
 
-/// Between two passes over changed files, so that busy writers do not wake the thread per line.
-const BREATH: Duration = Duration::from_millis(20);
+/// Between two passes over changed files, so that busy writers do not wake the thread per line. What
+/// is written after a pause is read at once, so a line is on its way within this time.
+const BREATH: Duration = LOOK_EVERY;
+/// How long files are read before something else gets its turn.
+const READ_AT_ONCE: Duration = Duration::from_millis(100);
 /// Stat sweeps when the kernel reports all changes: a safety net.
 const SWEEP: Duration = Duration::from_secs(30);
 /// How often offsets are written.
@@ -59,6 +63,7 @@ impl FilelogReceiver {
             settings: Arc::clone(&self.settings),
             engine,
             watcher,
+            busy: Busy::default(),
             acks,
             port,
             outlet,
@@ -91,6 +96,7 @@ struct Work {
     settings: Arc<Settings>,
     engine: Engine,
     watcher: Watcher,
+    busy: Busy,
     acks: Channel<(u64, Outcome)>,
     port: Arc<Acks>,
     outlet: Pipe,
@@ -132,6 +138,7 @@ impl Work {
         let now = Now::get();
         let sweep = std::mem::take(&mut self.missed) || changes.overflow || now.instant >= self.next_sweep;
         if sweep || !changes.directories.is_empty() {
+            self.busy.leave_all(&mut self.engine, &mut self.watcher, now);
             let scope = if sweep { Scope::All } else { Scope::Directories(changes.directories) };
             let watcher = &mut self.watcher;
             self.engine.scan(&scope, now, &mut |directory| watcher.watch(directory));
@@ -152,6 +159,10 @@ impl Work {
         for file in files {
             self.engine.written(&file, now);
         }
+        for (directory, events) in &changes.busy {
+            self.busy.enter(directory, *events, &self.engine, &mut self.watcher);
+        }
+        self.busy.look(&mut self.engine, &mut self.watcher, now);
     }
 
     /// Compares what a sweep has found with what the kernel reported: where it reports nothing,
@@ -177,7 +188,7 @@ impl Work {
     fn read(&mut self) -> bool {
         let mut worked = false;
         let started = Instant::now();
-        while self.engine.can_read(Now::get()) && !self.stop.is_raised() && started.elapsed() < BREATH * 5 {
+        while self.engine.can_read(Now::get()) && !self.stop.is_raised() && started.elapsed() < READ_AT_ONCE {
             self.engine.turn(Now::get(), &mut self.outlet);
             self.settle();
             worked = true;
@@ -195,7 +206,7 @@ impl Work {
 
     fn wake_at(&self, now: Now) -> Instant {
         let checkpoint = self.engine.checkpoint.is_changed().then_some(self.next_checkpoint);
-        [Some(self.next_sweep), self.engine.deadline(), checkpoint]
+        [Some(self.next_sweep), self.engine.deadline(), checkpoint, self.busy.next()]
             .into_iter()
             .flatten()
             .fold(now.instant + STOP_CHECK, Instant::min)

@@ -13,12 +13,24 @@ use rustix::io::Errno;
 /// Watches directories.
 pub struct Watcher {
     fd: Option<OwnedFd>,
-    directories: HashMap<i32, PathBuf>,
+    directories: HashMap<i32, Directory>,
     watched: HashMap<PathBuf, i32>,
     /// Something is not watched: only looking shows what happens there.
     blind: bool,
     warned: bool,
 }
+
+struct Directory {
+    path: PathBuf,
+    /// Names of files that were written to since the events were taken last. Busy writers make an
+    /// event a line: only the first of a file makes a path.
+    written: HashSet<Vec<u8>>,
+    /// Events of writes since then.
+    events: usize,
+}
+
+/// Events of writes between two looks that are many.
+const MANY: usize = 16;
 
 /// What has happened.
 #[derive(Debug, Default)]
@@ -27,6 +39,8 @@ pub struct Changes {
     pub directories: HashSet<PathBuf>,
     /// Files that were written to.
     pub files: HashSet<PathBuf>,
+    /// Directories with many events of writes, and how many.
+    pub busy: Vec<(PathBuf, usize)>,
     /// Events were lost: everything may have changed.
     pub overflow: bool,
 }
@@ -78,19 +92,8 @@ impl Watcher {
                 directory.display()
             );
         }
-        let flags = WatchFlags::MODIFY
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
-        match inotify::add_watch(fd, directory, flags) {
-            Ok(wd) => {
-                self.directories.insert(wd, directory.to_owned());
-                self.watched.insert(directory.to_owned(), wd);
-            }
+        match inotify::add_watch(fd, directory, names() | WatchFlags::MODIFY) {
+            Ok(wd) => self.enter(wd, directory),
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(error) => {
                 self.blind = true;
@@ -107,13 +110,40 @@ impl Watcher {
         }
     }
 
+    /// Tells no more of writes to the directory's files. False when it is not watched.
+    pub fn mute(&mut self, directory: &Path) -> bool {
+        self.set_flags(directory, names())
+    }
+
+    /// Tells of writes again.
+    pub fn unmute(&mut self, directory: &Path) {
+        self.set_flags(directory, names() | WatchFlags::MODIFY);
+    }
+
+    fn set_flags(&mut self, directory: &Path, flags: WatchFlags) -> bool {
+        let (Some(fd), true) = (&self.fd, self.watched.contains_key(directory)) else { return false };
+        // A directory that has gone says so itself; another one in its place is watched from now on.
+        inotify::add_watch(fd, directory, flags).is_ok_and(|wd| {
+            if self.watched.get(directory) != Some(&wd) {
+                self.enter(wd, directory);
+            }
+            true
+        })
+    }
+
+    fn enter(&mut self, wd: i32, directory: &Path) {
+        let path = directory.to_owned();
+        self.directories.insert(wd, Directory { path, written: HashSet::new(), events: 0 });
+        self.watched.insert(directory.to_owned(), wd);
+    }
+
     /// Takes all events there are.
     pub fn take(&mut self) -> Changes {
         let mut changes = Changes::default();
         let Some(fd) = &self.fd else { return changes };
         let mut buffer = [MaybeUninit::uninit(); 16 << 10];
         let mut reader = inotify::Reader::new(fd, &mut buffer);
-        let mut last: Option<(i32, Vec<u8>)> = None;
+        let mut written = Vec::new();
         let mut ignored = Vec::new();
         loop {
             let event = match reader.next() {
@@ -130,25 +160,48 @@ impl Watcher {
                 ignored.push(event.wd());
                 continue;
             }
-            let Some(directory) = self.directories.get(&event.wd()) else { continue };
+            let Some(directory) = self.directories.get_mut(&event.wd()) else { continue };
             let name = event.file_name().map(std::ffi::CStr::to_bytes).unwrap_or_default();
             if kind == ReadFlags::MODIFY {
-                // Writes to the same file come in a row.
-                if !last.as_ref().is_some_and(|(wd, known)| *wd == event.wd() && known == name) {
-                    changes.files.insert(directory.join(OsStr::from_bytes(name)));
-                    last = Some((event.wd(), name.to_vec()));
+                directory.events += 1;
+                if !directory.written.contains(name) {
+                    if directory.written.is_empty() {
+                        written.push(event.wd());
+                    }
+                    directory.written.insert(name.to_vec());
                 }
-            } else if !changes.directories.contains(directory) {
-                changes.directories.insert(directory.clone());
+            } else if !changes.directories.contains(&directory.path) {
+                changes.directories.insert(directory.path.clone());
             }
+        }
+        for wd in written {
+            let Some(Directory { path, written, events }) = self.directories.get_mut(&wd) else { continue };
+            let (names, events) = (std::mem::take(written), std::mem::take(events));
+            if events >= MANY {
+                changes.busy.push((path.clone(), events));
+            }
+            changes.files.extend(names.iter().map(|name| path.join(OsStr::from_bytes(name))));
         }
         for wd in ignored {
             if let Some(directory) = self.directories.remove(&wd) {
-                self.watched.remove(&directory);
+                if self.watched.get(&directory.path) == Some(&wd) {
+                    self.watched.remove(&directory.path);
+                }
             }
         }
         changes
     }
+}
+
+/// Changes of what is in a directory, and of itself.
+fn names() -> WatchFlags {
+    WatchFlags::CREATE
+        | WatchFlags::DELETE
+        | WatchFlags::MOVED_FROM
+        | WatchFlags::MOVED_TO
+        | WatchFlags::DELETE_SELF
+        | WatchFlags::MOVE_SELF
+        | WatchFlags::ONLYDIR
 }
 
 /// Whether others may change files there without this kernel's knowledge: network, cluster and

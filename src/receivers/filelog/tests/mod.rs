@@ -3,6 +3,7 @@
 #![allow(clippy::format_collect, reason = "speed is nothing to a test's texts")]
 
 mod basics;
+mod busy;
 mod interpreter;
 mod keys;
 mod operators;
