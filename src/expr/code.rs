@@ -37,6 +37,9 @@ pub(super) enum Code {
     /// `==`, or `!=` when true.
     Equal(Box<(Code, Code)>, bool),
     IsNil(Box<Code>, bool),
+    /// Whether something is at a path, of which so many keys may lead to nothing:
+    /// `a != nil and a.b != nil` in one walk.
+    Present(Root, Box<[Str]>, usize),
     Order(Order, Box<(Code, Code)>),
     Orders(Box<Code>, Box<[(Order, Code)]>),
     In(Box<(Code, Code)>),
@@ -228,6 +231,44 @@ impl Code {
                 Self::Path(root, keys.collect())
             }
             base => Self::Access(Box::new(base), steps.into()),
+        }
+    }
+
+    /// All of the conditions.
+    pub fn all(parts: Vec<Self>) -> Self {
+        let mut joined: Vec<Self> = Vec::with_capacity(parts.len());
+        for part in parts {
+            match joined.last().and_then(|before| before.and_below(&part)) {
+                Some(both) => joined.splice(joined.len() - 1.., [both]).for_each(drop),
+                None => joined.push(part),
+            }
+        }
+        Self::And(joined.into())
+    }
+
+    /// `a != nil` and then `a.b != nil`, as one.
+    fn and_below(&self, next: &Self) -> Option<Self> {
+        let (Self::IsNil(above, true), Self::IsNil(below, true)) = (self, next) else { return None };
+        match (&**above, &**below) {
+            (Self::Path(root, above), Self::Path(same, below))
+                if root == same && below.len() == above.len() + 1 && below.starts_with(above) =>
+            {
+                Some(Self::Present(*root, below.clone(), above.len()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The place that a condition looks at first: where nothing is there, it does not hold.
+    pub fn guard(&self) -> Option<(Root, &[Str])> {
+        match self {
+            Self::And(parts) => parts.first()?.guard(),
+            Self::Present(root, keys, upto) => Some((*root, &keys[..*upto])),
+            Self::IsNil(code, true) => match &**code {
+                Self::Path(root, keys) => Some((*root, keys)),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -67,8 +67,9 @@ impl Compiler {
             Kind::Binary(op, left, right) => self.binary(*op, left, right, expr.span)?,
             Kind::Logic(op, parts) => {
                 let what = format!("\"{}\"", op.symbol());
-                let parts = parts.iter().map(|part| self.bool(part, &what)).collect::<Result<_, _>>()?;
-                (if *op == Binary::And { Code::And(parts) } else { Code::Or(parts) }, Type::Bool)
+                let parts = parts.iter().map(|part| self.bool(part, &what)).collect::<Result<Vec<_>, _>>()?;
+                let code = if *op == Binary::And { Code::all(parts) } else { Code::Or(parts.into()) };
+                (code, Type::Bool)
             }
             Kind::Comparisons(first, links) => self.comparisons(first, links, expr.span)?,
             Kind::Conditional(condition, yes, no) => self.conditional(condition, yes.as_deref(), no)?,

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::Tested;
 use super::ast::{Binary, Pointer};
 use super::builtins::Entries;
 use super::builtins::{Budget, Builtin, call_method, fetch, key_text, slice, slice_text};
@@ -9,7 +10,8 @@ use super::code::{Code, Order, Root, StepCode, Test};
 use super::environment::Environment;
 use super::error::EvalError;
 use super::types::Type;
-use super::value::{List, Map, Value, find};
+use super::value::{List, Map, Value};
+use crate::otlp::attributes::find;
 use crate::otlp::{AnyValue, Str};
 
 /// Elements visited and bytes produced for one record. Far above any sensible use, about a second
@@ -50,6 +52,7 @@ impl<'a> Frame<'a> {
     pub fn test(&mut self, code: &'a Code, operation: &'static str) -> Result<bool> {
         match code {
             Code::IsNil(code, negated) => Ok(self.is_nil(code)? != *negated),
+            Code::Present(root, keys, upto) => Ok(self.present(*root, keys, *upto)? == Tested::Holds),
             Code::And(parts) => {
                 for part in parts {
                     if !self.test(part, "\"and\"")? {
@@ -80,6 +83,30 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// The value of a condition, and whether it was its guard that decided ([`Code::guard`]).
+    pub fn test_guarded(&mut self, code: &'a Code) -> Result<Tested> {
+        let (first, others) = match code {
+            Code::And(parts) => {
+                parts.split_first().map_or((code, &[][..]), |(first, others)| (first, others))
+            }
+            code => (code, &[][..]),
+        };
+        let tested = match first {
+            Code::Present(root, keys, upto) => self.present(*root, keys, *upto)?,
+            first if self.test(first, "a condition")? => Tested::Holds,
+            first if first.guard().is_some() => Tested::FailsAtOnce,
+            _ => Tested::Fails,
+        };
+        if tested == Tested::Holds {
+            for part in others {
+                if !self.test(part, "\"and\"")? {
+                    return Ok(Tested::Fails);
+                }
+            }
+        }
+        Ok(tested)
+    }
+
     pub fn eval(&mut self, code: &'a Code) -> Result<Value<'a>> {
         Ok(match code {
             Code::Constant(constant) => constant.value(),
@@ -101,9 +128,12 @@ impl<'a> Frame<'a> {
                 }
                 entries.into_value()
             }
-            Code::IsNil(..) | Code::And(_) | Code::Not(_) | Code::Equal(..) | Code::Matches(..) => {
-                Value::Bool(self.test(code, "a condition")?)
-            }
+            Code::IsNil(..)
+            | Code::Present(..)
+            | Code::And(_)
+            | Code::Not(_)
+            | Code::Equal(..)
+            | Code::Matches(..) => Value::Bool(self.test(code, "a condition")?),
             Code::Or(parts) => return self.or(parts),
             Code::Minus(code) => match self.eval(code)? {
                 Value::Int(value) => Value::Int(value.wrapping_neg()),
@@ -235,11 +265,25 @@ impl<'a> Frame<'a> {
     /// The value at the end of a path, `None` when the last key is missing.
     fn path(&self, root: Root, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
         let record = self.environment;
-        let (mut value, keys) = match (root, keys.split_first()) {
+        let (value, keys) = match (root, keys.split_first()) {
             (Root::Attributes, Some((first, rest))) => (find(record.attributes(), first), rest),
             (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
             _ => (Some(record.body()), keys),
         };
+        Self::below(value, keys)
+    }
+
+    /// Whether something is at the path: [`Code::Present`].
+    fn present(&self, root: Root, keys: &[Str], upto: usize) -> Result<Tested> {
+        let guard = self.path(root, &keys[..upto])?;
+        if guard.is_none_or(AnyValue::is_empty) {
+            return Ok(Tested::FailsAtOnce);
+        }
+        let found = Self::below(guard, &keys[upto..])?;
+        Ok(if found.is_none_or(AnyValue::is_empty) { Tested::Fails } else { Tested::Holds })
+    }
+
+    fn below(mut value: Option<&'a AnyValue>, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
         for key in keys {
             value = match value {
                 Some(AnyValue::Map(entries)) => find(entries, key),

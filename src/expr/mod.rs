@@ -102,10 +102,30 @@ impl Program {
         Frame::new(environment).eval(&self.code)
     }
 
+    /// Whether both conditions begin with a look whether something is there, at the same place.
+    pub fn looks_first_where(&self, other: &Self) -> bool {
+        self.code.guard().is_some_and(|guard| other.code.guard() == Some(guard))
+    }
+
+    /// The value of a condition for a record, and how soon it was known.
+    pub fn test_guarded(&self, environment: &dyn Environment) -> Result<Tested, EvalError> {
+        Frame::new(environment).test_guarded(&self.code)
+    }
+
     /// The value of a condition for a record.
     pub fn test(&self, environment: &dyn Environment) -> Result<bool, EvalError> {
         Frame::new(environment).test(&self.code, "a condition")
     }
+}
+
+/// How a condition turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tested {
+    Holds,
+    Fails,
+    /// Nothing is where it looks first: so does every other condition that [looks
+    /// there](Program::looks_first_where).
+    FailsAtOnce,
 }
 
 /// Parses an expression and prints it in its canonical form.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use crate::otlp::attributes::find;
 use crate::otlp::{AnyValue, KeyValue, Str};
 
 use super::clock::Moment;
@@ -125,18 +126,6 @@ impl<'a> Map<'a> {
             Self::Computed(entries) => entries[index].clone(),
         })
     }
-}
-
-/// The value of a key. Keys differ mostly in their length or their first character: only what
-/// agrees in both is compared as a whole.
-#[inline]
-pub(super) fn find<'a>(entries: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
-    let key = key.as_bytes();
-    let same = |entry: &&KeyValue| {
-        let name = entry.key.as_bytes();
-        name.len() == key.len() && name.first() == key.first() && name == key
-    };
-    entries.iter().find(same).map(|entry| &entry.value)
 }
 
 impl<'a> From<&'a AnyValue> for Value<'a> {

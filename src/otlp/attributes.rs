@@ -3,8 +3,24 @@
 use super::{AnyValue, KeyValue, Resource, Str};
 
 /// The value of `key` in a list that is only read.
+#[inline]
 pub fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
-    attributes.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    attributes.iter().find(|entry| is_same(&entry.key, key)).map(|entry| &entry.value)
+}
+
+/// Whether two keys are equal. Keys are short and most differ in length or at an end, so a call to
+/// compare memory costs more than comparing words here.
+#[inline]
+fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    match (one.first_chunk::<8>(), other.first_chunk::<8>()) {
+        (Some(a), Some(b)) if one.len() <= 16 => a == b && one.last_chunk::<8>() == other.last_chunk::<8>(),
+        (Some(a), Some(b)) => a == b && one[8..] == other[8..],
+        _ => one.first() == other.first() && one == other,
+    }
 }
 
 /// Attributes of a resource that may not be there.
@@ -38,7 +54,7 @@ impl Attributes for Vec<KeyValue> {
     }
 
     fn get_mut(&mut self, key: &str) -> Option<&mut AnyValue> {
-        self.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+        self.iter_mut().find(|entry| is_same(&entry.key, key)).map(|entry| &mut entry.value)
     }
 
     fn set(&mut self, key: impl AsRef<str> + Into<Str>, value: impl Into<AnyValue>) {
@@ -55,7 +71,26 @@ impl Attributes for Vec<KeyValue> {
     }
 
     fn take(&mut self, key: &str) -> Option<AnyValue> {
-        let place = self.iter().position(|entry| entry.key == key)?;
+        let place = self.iter().position(|entry| is_same(&entry.key, key))?;
         Some(self.remove(place).value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keys_of_every_length_are_compared_to_their_end(key in "[ab]{0,40}", at in 0_usize..40) {
+            prop_assert!(is_same(&key, &key.clone()));
+            prop_assert!(!is_same(&key, &(key.clone() + "a")));
+            let mut other = key.clone().into_bytes();
+            if let Some(byte) = other.get_mut(at) {
+                *byte = b'x';
+                prop_assert!(!is_same(&key, std::str::from_utf8(&other).unwrap()));
+            }
+        }
     }
 }

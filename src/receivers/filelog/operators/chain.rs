@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::expr::Program;
+use crate::expr::{Program, Tested};
 use crate::telemetry::{Causes, Counter, Telemetry};
 
 use super::super::entry::{Entry, FileId, Origin};
@@ -31,6 +31,9 @@ pub struct Step {
     pub routes: Vec<Vec<usize>>,
     pub on_error: OnError,
     pub condition: Option<Arc<Program>>,
+    /// Where an entry goes that has nothing where the condition looks first: past all steps whose
+    /// conditions begin with the same look.
+    pub otherwise: Option<usize>,
     /// The problem it had last: most have the same one again and again.
     pub last_problem: Option<Problem>,
 }
@@ -57,7 +60,10 @@ impl Chain {
     /// Stands for the end of the chain in [`Step::outputs`].
     pub const END: usize = usize::MAX;
 
-    pub fn new(steps: Vec<Step>) -> Self {
+    pub fn new(mut steps: Vec<Step>) -> Self {
+        for at in 0..steps.len() {
+            steps[at].otherwise = past_same_guard(&steps, at);
+        }
         Self { steps, spare: Vec::new(), counters: None, causes: Causes::new() }
     }
 
@@ -143,14 +149,25 @@ impl Chain {
                 sink.accept(entry);
                 return;
             };
-            let done = match step.condition.as_deref().map_or(Ok(true), |condition| condition.test(&entry)) {
-                Ok(true) => {
+            let tested = match step.condition.as_deref() {
+                Some(condition) => condition.test_guarded(&entry),
+                None => Ok(Tested::Holds),
+            };
+            let done = match tested {
+                Ok(Tested::Holds) => {
                     let mut emitted = self.spare.pop().unwrap_or_default();
                     let done = step.operator.process(&mut entry, &mut Emitter::new(&mut emitted, now));
                     self.forward(at, emitted, now, sink);
                     done
                 }
-                Ok(false) => Ok(Verdict::Pass),
+                Ok(Tested::FailsAtOnce) => match step.otherwise {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => Ok(Verdict::Pass),
+                },
+                Ok(Tested::Fails) => Ok(Verdict::Pass),
                 Err(error) => Err(expression::problem(&error)),
             };
             let verdict = done.unwrap_or_else(|problem| self.fail(at, problem));
@@ -186,14 +203,18 @@ impl Chain {
 
     /// Sends what the operator at `at` emitted to its outputs.
     fn forward(&mut self, at: usize, mut emitted: Vec<Entry>, now: Instant, sink: &mut dyn Sink) {
-        for entry in emitted.drain(..) {
-            let outputs = self.steps[at].outputs.clone();
-            if let Some((&last, others)) = outputs.split_last() {
-                for &other in others {
-                    self.run(other, entry.clone(), now, sink);
+        if !emitted.is_empty() {
+            // No way leads back here, so that nobody misses them meanwhile.
+            let outputs = std::mem::take(&mut self.steps[at].outputs);
+            for entry in emitted.drain(..) {
+                if let Some((&last, others)) = outputs.split_last() {
+                    for &other in others {
+                        self.run(other, entry.clone(), now, sink);
+                    }
+                    self.run(last, entry, now, sink);
                 }
-                self.run(last, entry, now, sink);
             }
+            self.steps[at].outputs = outputs;
         }
         self.spare.push(emitted);
     }
@@ -224,10 +245,28 @@ impl Chain {
     }
 }
 
+/// Where the straight way from `at` leads past the conditions that look first where its own does.
+fn past_same_guard(steps: &[Step], at: usize) -> Option<usize> {
+    let guard = steps[at].condition.as_deref()?;
+    let mut next = at;
+    loop {
+        let step = &steps[next];
+        let same = step.condition.as_deref().is_some_and(|other| guard.looks_first_where(other));
+        let [output] = step.outputs[..] else { return (next != at).then_some(next) };
+        if !same {
+            return (next != at).then_some(next);
+        }
+        next = output;
+        if next == Chain::END {
+            return Some(next);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otlp::AnyValue;
+    use crate::otlp::{AnyValue, Attributes, KeyValue};
     use std::time::Duration;
 
     /// Does what it is told; remembers nothing but what it holds.
@@ -288,6 +327,7 @@ mod tests {
             routes: Vec::new(),
             on_error: OnError::Send,
             condition: None,
+            otherwise: None,
             last_problem: None,
         }
     }
@@ -356,6 +396,36 @@ mod tests {
         conditional.on_error = OnError::Drop;
         let mut chain = Chain::new(vec![conditional]);
         assert_eq!(send(&mut chain, &["a", "b", "odd"]), ["a!", "b"]);
+    }
+
+    #[test]
+    fn conditions_with_the_same_beginning_are_passed_by_together() {
+        let step = |mark, condition: &str, outputs: &[usize]| Step {
+            condition: Some(Arc::new(Program::condition(condition).unwrap())),
+            ..step(Fake::Mark(mark), outputs)
+        };
+        let mut chain = Chain::new(vec![
+            step("0", "attributes.a != nil and attributes.a.x != nil", &[1]),
+            step("1", "attributes.a != nil", &[2]),
+            step("2", "attributes.a != nil and body != \"\"", &[3]),
+            step("3", "attributes.b == nil", &[4]),
+            step("4", "attributes.a != nil and attributes.a.y == 1", &[Chain::END]),
+        ]);
+        let ways: Vec<_> = chain.steps.iter().map(|step| step.otherwise).collect();
+        assert_eq!(ways, [Some(3), Some(3), Some(3), None, Some(Chain::END)]);
+        let mut out = Vec::new();
+        let inner = |keys: &[&str]| {
+            AnyValue::Map(keys.iter().map(|key| KeyValue::new(*key, 1_i64)).collect::<Vec<_>>())
+        };
+        for a in [None, Some(inner(&[])), Some(inner(&["x"])), Some(inner(&["x", "y"])), Some(7.into())] {
+            let mut entry = Entry { body: "".into(), ..Entry::default() };
+            if let Some(a) = a {
+                entry.attributes.set("a", a);
+            }
+            chain.process(entry, Instant::now(), &mut out);
+        }
+        // A number has no fields: that is an error, and the entry goes on.
+        assert_eq!(texts(&out), ["3", "123", "0123", "01234", "123"]);
     }
 
     #[test]

@@ -230,6 +230,7 @@ impl Plan {
                     routes: planned.routes.clone(),
                     on_error: planned.on_error,
                     condition: planned.condition.clone(),
+                    otherwise: None,
                     last_problem: None,
                 })
                 .collect(),
