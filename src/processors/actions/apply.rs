@@ -61,7 +61,8 @@ impl Actions {
     /// As long as no action has changed anything, each sees the attributes as they came, so one
     /// look per action is enough.
     pub fn change(&self, attributes: &[KeyValue]) -> bool {
-        self.list.iter().any(|action| action.changes(attributes))
+        let keys = Keys::of(attributes);
+        self.list.iter().any(|action| !action.finds_nothing(keys) && action.changes(attributes))
     }
 
     pub fn apply(&self, attributes: &mut Vec<KeyValue>) {
@@ -71,7 +72,41 @@ impl Actions {
     }
 }
 
+/// Which keys may be in a list, by a bit for each: most actions are about keys that are not there.
+#[derive(Clone, Copy)]
+struct Keys(u64);
+
+impl Keys {
+    fn of(attributes: &[KeyValue]) -> Self {
+        Self(attributes.iter().fold(0, |all, entry| all | Self::bit(&entry.key)))
+    }
+
+    fn may_hold(self, key: &str) -> bool {
+        self.0 & Self::bit(key) != 0
+    }
+
+    /// Keys differ in their length and their end rather than in their beginning.
+    fn bit(key: &str) -> u64 {
+        let end = key.as_bytes().last_chunk::<4>().map_or(0, |end| u32::from_ne_bytes(*end));
+        let mixed = (end ^ key.len() as u32).wrapping_mul(0x9E37_79B9);
+        1 << (mixed >> 26)
+    }
+}
+
 impl Action {
+    /// The value or what it is set from is an attribute that is not there: nothing happens.
+    fn finds_nothing(&self, keys: Keys) -> bool {
+        match &self.operation {
+            Operation::Insert(Source::Attribute { from, default: None })
+            | Operation::Update(Source::Attribute { from, default: None })
+            | Operation::Upsert(Source::Attribute { from, default: None }) => !keys.may_hold(from),
+            Operation::Update(_) | Operation::Extract { .. } | Operation::Convert(_) => {
+                !keys.may_hold(&self.key)
+            }
+            _ => false,
+        }
+    }
+
     fn changes(&self, attributes: &[KeyValue]) -> bool {
         let current = find(attributes, &self.key);
         match &self.operation {
