@@ -139,6 +139,10 @@ pub trait Processor: Send {
     /// Takes a batch, hands on none, one or more. What it drops on purpose it counts.
     fn process(&mut self, batch: Batch, next: &mut dyn Next);
 
+    /// Nobody behind it looks at the telemetry: what it hands on may be encoded. Said before the first
+    /// batch, if at all.
+    fn encoded_will_do(&mut self) {}
+
     /// When [`Processor::tick`] wants to be called, for processors that hold data back.
     fn deadline(&self) -> Option<Instant> {
         None
@@ -269,6 +273,10 @@ pub trait ProcessorConfig: fmt::Debug + Send {
 pub trait ExporterConfig: fmt::Debug + Send {
     fn validate(&self, issues: &mut Issues) {
         let _ = issues;
+    }
+    /// Whether it looks at the telemetry, beside sending what it encodes to.
+    fn reads(&self) -> bool {
+        true
     }
     /// Queue and retry around the exporter.
     fn sending(&self) -> crate::exporters::Sending;

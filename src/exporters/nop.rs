@@ -17,6 +17,10 @@ pub static TYPE: ExporterType =
 pub struct NopConfig {}
 
 impl ExporterConfig for NopConfig {
+    fn reads(&self) -> bool {
+        false
+    }
+
     fn sending(&self) -> Sending {
         Sending::default()
     }

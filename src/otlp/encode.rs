@@ -8,12 +8,12 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, m
 use super::groups::{Group, Scoped};
 
 // Field numbers, the same for all signals.
-const REQUEST_GROUPS: u32 = 1;
-const GROUP_RESOURCE: u32 = 1;
-const GROUP_SCOPES: u32 = 2;
-const SCOPED_SCOPE: u32 = 1;
+pub(super) const REQUEST_GROUPS: u32 = 1;
+pub(super) const GROUP_RESOURCE: u32 = 1;
+pub(super) const GROUP_SCOPES: u32 = 2;
+pub(super) const SCOPED_SCOPE: u32 = 1;
 const SCOPED_ITEMS: u32 = 2;
-const SCHEMA_URL: u32 = 3;
+pub(super) const SCHEMA_URL: u32 = 3;
 
 /// Bytes that the length of an item takes, most likely: 128 to 16,383 bytes.
 const ITEM: usize = 2;
@@ -45,13 +45,16 @@ where
     if let Some(scope) = scoped.scope() {
         message::encode(SCOPED_SCOPE, scope, buf);
     }
-    for item in scoped.items() {
-        put(SCOPED_ITEMS, ITEM, buf, |buf| item.encode_raw(buf));
-    }
+    scoped.items().iter().for_each(|item| put_item(item, buf));
     put_schema_url(scoped.schema_url(), buf);
 }
 
-fn put_schema_url(url: &str, buf: &mut Vec<u8>) {
+/// Appends an item as its scope holds it.
+pub(super) fn put_item(item: &impl Message, buf: &mut Vec<u8>) {
+    put(SCOPED_ITEMS, ITEM, buf, |buf| item.encode_raw(buf));
+}
+
+pub(super) fn put_schema_url(url: &str, buf: &mut Vec<u8>) {
     if !url.is_empty() {
         encode_key(SCHEMA_URL, WireType::LengthDelimited, buf);
         encode_varint(url.len() as u64, buf);

@@ -2,7 +2,7 @@
 //! between resources and scopes without looking at them.
 
 use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
-use crate::otlp::metrics::{Metric, ResourceMetrics, ScopeMetrics};
+use crate::otlp::metrics::{Data, Metric, ResourceMetrics, ScopeMetrics};
 use crate::otlp::trace::{ResourceSpans, ScopeSpans, Span};
 use crate::otlp::{InstrumentationScope, Resource};
 
@@ -25,11 +25,13 @@ pub trait Scoped: Default {
     fn schema_url(&self) -> &str;
     fn set_schema_url(&mut self, url: String);
     fn items(&self) -> &[Self::Item];
+    /// Log records, data points or spans.
+    fn count(&self) -> usize;
     fn items_mut(&mut self) -> &mut Vec<Self::Item>;
 }
 
 macro_rules! groups {
-    ($group:ty, $scopes:ident, $scoped:ty, $items:ident, $item:ty) => {
+    ($group:ty, $scopes:ident, $scoped:ty, $items:ident, $item:ty, $count:expr) => {
         impl Group for $group {
             type Scoped = $scoped;
             fn resource(&self) -> Option<&Resource> {
@@ -68,12 +70,18 @@ macro_rules! groups {
             fn items(&self) -> &[$item] {
                 &self.$items
             }
+            fn count(&self) -> usize {
+                self.$items.iter().map($count).sum()
+            }
             fn items_mut(&mut self) -> &mut Vec<$item> {
                 &mut self.$items
             }
         }
     };
 }
-groups!(ResourceLogs, scope_logs, ScopeLogs, log_records, LogRecord);
-groups!(ResourceMetrics, scope_metrics, ScopeMetrics, metrics, Metric);
-groups!(ResourceSpans, scope_spans, ScopeSpans, spans, Span);
+groups!(ResourceLogs, scope_logs, ScopeLogs, log_records, LogRecord, |_| 1);
+groups!(ResourceMetrics, scope_metrics, ScopeMetrics, metrics, Metric, |metric| metric
+    .data
+    .as_ref()
+    .map_or(0, Data::len));
+groups!(ResourceSpans, scope_spans, ScopeSpans, spans, Span, |_| 1);

@@ -12,6 +12,7 @@ pub mod common;
 pub(crate) mod encode;
 pub mod export;
 pub mod from_json;
+pub(crate) mod gathered;
 pub(crate) mod groups;
 pub(crate) mod identity;
 pub mod json;

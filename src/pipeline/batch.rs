@@ -205,6 +205,17 @@ impl Batch {
         self.content.encoded_len()
     }
 
+    /// What [`Batch::bytes`] was before the last change, if it was asked for: good enough to plan with,
+    /// and known without a walk.
+    pub fn bytes_before(&self) -> usize {
+        self.content.len_before()
+    }
+
+    /// Nobody had to decode it, or it was encoded again.
+    pub fn is_encoded(&self) -> bool {
+        self.content.is_encoded()
+    }
+
     /// The encoded export request in pieces, when it was not decoded.
     pub fn encoded(&self) -> Option<impl Iterator<Item = &[u8]>> {
         self.content.encoded()

@@ -174,14 +174,17 @@ impl<'a> Builder<'a> {
             let ends = pipeline.exporters.iter().filter_map(|id| self.end(id, signal));
             let output = Output::new(ends.collect());
             let mut stages: Vec<Stage> = Vec::new();
-            for id in &pipeline.processors {
+            for (place, id) in pipeline.processors.iter().enumerate() {
                 let Some(Component { config, .. }) = self.config.processors.get(id) else { continue };
                 let component = plan::processor(id, &pipeline.id);
                 let tap = self.graph.telemetry.taps().tap(&component);
                 let context = self.context(&component, id, Some(pipeline.id.to_string()));
                 let status = context.status.clone();
-                let processor =
+                let mut processor =
                     config.build(context, signal).map_err(|source| StartError { component, source })?;
+                if !self.reads(&pipeline.processors[place + 1..]) && !self.ends_read(pipeline) {
+                    processor.encoded_will_do();
+                }
                 status.set(ComponentState::Running, "");
                 stages.push(Stage { processor, tap });
             }
@@ -240,17 +243,22 @@ impl<'a> Builder<'a> {
                 pipelines.iter().filter(|pipeline| pipeline.id.signal == signal).copied().collect();
             let consumers = self.heads(&of_signal, stop);
             if !consumers.is_empty() {
-                let reads = of_signal.iter().any(|pipeline| self.reads(pipeline));
+                let reads = of_signal.iter().any(|pipeline| self.reads(&pipeline.processors));
                 outputs.set(signal, Output::new(consumers).that_reads(reads));
             }
         }
         outputs
     }
 
-    /// Whether one of the pipeline's processors looks at the telemetry.
-    fn reads(&self, pipeline: &Pipeline) -> bool {
-        let processors = pipeline.processors.iter().filter_map(|id| self.config.processors.get(id));
-        processors.into_iter().any(|processor| processor.config.reads())
+    /// Whether one of these processors looks at the telemetry.
+    fn reads(&self, processors: &[ComponentId]) -> bool {
+        let mut processors = processors.iter().filter_map(|id| self.config.processors.get(id));
+        processors.any(|processor| processor.config.reads())
+    }
+
+    /// Whether an exporter of the pipeline looks at the telemetry, or somebody behind a connector.
+    fn ends_read(&self, pipeline: &Pipeline) -> bool {
+        pipeline.exporters.iter().any(|id| self.config.exporters.get(id).is_none_or(|e| e.config.reads()))
     }
 
     fn heads(&self, pipelines: &[&Pipeline], stop: &Stop) -> Vec<Arc<dyn Consumer>> {

@@ -15,6 +15,8 @@ pub struct Content {
     data: OnceLock<Data>,
     /// What encoding `data` gives, once it was asked for: measuring walks every attribute.
     length: OnceLock<usize>,
+    /// What that was before the last change.
+    length_before: Option<usize>,
 }
 
 /// Export requests that were looked over: decoding them succeeds.
@@ -33,13 +35,14 @@ struct Part {
 
 impl From<Data> for Content {
     fn from(data: Data) -> Self {
-        Self { encoded: None, data: data.into(), length: OnceLock::new() }
+        Self { encoded: None, data: data.into(), length: OnceLock::new(), length_before: None }
     }
 }
 
 impl From<Encoded> for Content {
     fn from(encoded: Encoded) -> Self {
-        Self { encoded: Some(encoded), data: OnceLock::new(), length: OnceLock::new() }
+        let (data, length) = (OnceLock::new(), OnceLock::new());
+        Self { encoded: Some(encoded), data, length, length_before: None }
     }
 }
 
@@ -50,6 +53,16 @@ impl Content {
             Some(items) => Ok(Encoded { signal, parts: vec![Part { request, items }] }.into()),
             None => Data::decode(signal, &request).map(Self::from),
         }
+    }
+
+    /// Export requests that were written here, with the number of their items.
+    pub fn written(signal: Signal, requests: impl Iterator<Item = (Bytes, usize)>) -> Self {
+        let parts = requests.map(|(request, items)| Part { request, items }).collect();
+        Encoded { signal, parts }.into()
+    }
+
+    pub fn is_encoded(&self) -> bool {
+        self.encoded.is_some()
     }
 
     pub fn signal(&self) -> Signal {
@@ -67,6 +80,11 @@ impl Content {
             Some(encoded) => encoded.len(),
             None => *self.length.get_or_init(|| self.data().encoded_len()),
         }
+    }
+
+    /// The same before the last change, if it was measured then.
+    pub fn len_before(&self) -> usize {
+        self.length_before.filter(|_| self.length.get().is_none()).unwrap_or_else(|| self.encoded_len())
     }
 
     /// The encoded export request in pieces, when it was not decoded.
@@ -88,8 +106,12 @@ impl Content {
 
     pub fn data_mut(&mut self) -> &mut Data {
         self.data();
-        self.encoded = None;
-        self.length.take();
+        if let Some(encoded) = self.encoded.take() {
+            self.length_before = Some(encoded.len());
+        }
+        if let Some(length) = self.length.take() {
+            self.length_before = Some(length);
+        }
         self.data.get_mut().expect("it was decoded above")
     }
 

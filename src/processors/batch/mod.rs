@@ -99,12 +99,15 @@ struct BatchProcessor {
 }
 
 impl Processor for BatchProcessor {
+    fn encoded_will_do(&mut self) {
+        self.slots.write();
+    }
+
     fn process(&mut self, mut batch: Batch, next: &mut dyn Next) {
         // As upstream: a client does not wait for the rest of its batch.
         batch.ack.taken();
-        let bytes = batch.bytes();
         let due = Instant::now() + self.timeout;
-        if let Some(crowded_out) = self.slots.add(batch, bytes, due, SEND_BYTES) {
+        if let Some(crowded_out) = self.slots.add(batch, due, SEND_BYTES) {
             self.counters.sent_by_size.add(1);
             self.send(crowded_out, next);
         }
@@ -123,8 +126,7 @@ impl Processor for BatchProcessor {
                 }
             });
             if let Some(rest) = rest {
-                let bytes = rest.bytes();
-                self.slots.add(rest, bytes, due, SEND_BYTES);
+                self.slots.add(rest, due, SEND_BYTES);
             }
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::merge::Places;
-use crate::pipeline::{Ack, Batch};
+use crate::otlp::gathered::Gathered;
+use crate::pipeline::{Ack, Batch, Content, Data};
 
 /// Lanes that are held back at the same time; one more sends the one that is due first.
 const MAX_SLOTS: usize = 16;
@@ -11,28 +12,39 @@ const MAX_SLOTS: usize = 16;
 #[derive(Default)]
 pub struct Slots {
     slots: Vec<Pending>,
+    /// What is held back is encoded.
+    writes: bool,
 }
 
 /// The batches of one lane that are held back as one.
 pub struct Pending {
     batch: Batch,
+    /// What joined it encoded here, and what of the first batch is.
+    gathered: Option<Box<Gathered>>,
     /// Acknowledgements of the batches that joined the first one.
     joined: Vec<Ack>,
     places: Places,
     pub items: usize,
-    /// Encoded size; an upper bound, since joined resources count each time.
+    /// Encoded size, roughly: joined resources may count each time.
     pub bytes: usize,
     /// When the first of its items has waited long enough.
     pub due: Instant,
 }
 
 impl Slots {
-    /// Holds back a batch of `bytes` encoded bytes. Hands out what must leave to make room for it.
-    pub fn add(&mut self, batch: Batch, bytes: usize, due: Instant, max_bytes: usize) -> Option<Pending> {
+    /// From now on what is held back is encoded: nobody behind looks at it.
+    pub fn write(&mut self) {
+        self.writes = true;
+    }
+
+    /// Holds back a batch. Hands out what must leave to make room for it, when that is known before.
+    pub fn add(&mut self, batch: Batch, due: Instant, max_bytes: usize) -> Option<Pending> {
         let mut crowded_out = None;
+        let write = self.writes && !batch.is_encoded();
+        let bytes = if write { batch.bytes_before() } else { batch.bytes() };
         match self.slots.iter().position(|slot| slot.batch.lane == batch.lane) {
             Some(place) if self.slots[place].bytes + bytes <= max_bytes => {
-                self.slots[place].join(batch, bytes);
+                self.slots[place].join(batch, bytes, write);
                 return None;
             }
             Some(place) => crowded_out = Some(self.slots.swap_remove(place)),
@@ -42,7 +54,7 @@ impl Slots {
             }
             None => {}
         }
-        self.slots.push(Pending::new(batch, bytes, due));
+        self.slots.push(Pending::new(batch, bytes, due, write));
         crowded_out
     }
 
@@ -57,13 +69,41 @@ impl Slots {
 }
 
 impl Pending {
-    fn new(batch: Batch, bytes: usize, due: Instant) -> Self {
+    fn new(batch: Batch, bytes: usize, due: Instant, write: bool) -> Self {
         let items = batch.items();
-        Self { batch, joined: Vec::new(), places: Places::default(), items, bytes, due }
+        let mut new =
+            Self { batch, gathered: None, joined: Vec::new(), places: Places::default(), items, bytes, due };
+        if write {
+            let empty = Content::written(new.batch.signal(), std::iter::empty());
+            let batch = std::mem::replace(&mut new.batch, Batch::new(empty, Ack::none()));
+            new.batch.peer = batch.peer;
+            new.batch.lane = batch.lane;
+            new.bytes = 0;
+            new.batch.ack = new.gather(batch);
+        }
+        new
     }
 
-    fn join(&mut self, batch: Batch, bytes: usize) {
+    /// Encodes the batch behind what is there.
+    fn gather(&mut self, batch: Batch) -> Ack {
+        self.batch.peer = self.batch.peer.filter(|own| Some(*own) == batch.peer);
+        let gathered = self.gathered.get_or_insert_default();
+        let before = gathered.bytes();
+        match batch.data() {
+            Data::Logs(all) => gathered.add(all),
+            Data::Metrics(all) => gathered.add(all),
+            Data::Traces(all) => gathered.add(all),
+        }
+        self.bytes += gathered.bytes() - before;
+        batch.ack
+    }
+
+    fn join(&mut self, batch: Batch, bytes: usize, write: bool) {
         self.items += batch.items();
+        if write {
+            let ack = self.gather(batch);
+            return self.keep(ack);
+        }
         self.bytes += bytes;
         let ack = self.batch.append_encoded(batch).unwrap_or_else(|batch| {
             let (data, ack, _) = batch.into_parts();
@@ -71,12 +111,23 @@ impl Pending {
             self.places.merge(self.batch.data_mut(), data);
             ack
         });
+        self.keep(ack);
+    }
+
+    fn keep(&mut self, ack: Ack) {
         if ack.is_wanted() {
             self.joined.push(ack);
         }
     }
 
     pub fn into_batch(mut self) -> Batch {
+        if let Some(gathered) = self.gathered {
+            let peer = self.batch.peer;
+            let written = Content::written(self.batch.signal(), gathered.into_requests());
+            // Both are encoded.
+            let _ = self.batch.append_encoded(Batch::new(written, Ack::none()));
+            self.batch.peer = peer;
+        }
         if !self.joined.is_empty() {
             let first = std::mem::take(&mut self.batch.ack);
             self.batch.ack = Ack::join(std::iter::once(first).chain(self.joined));

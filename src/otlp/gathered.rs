@@ -1,0 +1,219 @@
+//! Export requests that grow while their items come in. What waits for more to join it takes a third
+//! of the memory when it is encoded already, and the items are written while they are still in the
+//! processor's cache. Each resource and each of its scopes is written once.
+
+use prost::Message;
+use prost::bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, message};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use super::encode::{
+    GROUP_RESOURCE, GROUP_SCOPES, REQUEST_GROUPS, SCHEMA_URL, SCOPED_SCOPE, put_item, put_schema_url,
+};
+use super::groups::{Group, Scoped};
+use super::identity::IdentityMap;
+
+/// Resources with their items, encoded.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    groups: Vec<Growing>,
+    by_resource: IdentityMap<usize>,
+    bytes: usize,
+    /// A resource or scope that is looked for.
+    wanted: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Growing {
+    /// The field with the resource; nothing when there is none.
+    resource: Box<[u8]>,
+    schema_url: String,
+    scopes: Vec<GrowingScope>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct GrowingScope {
+    /// The field with the scope; nothing when there is none.
+    scope: Box<[u8]>,
+    schema_url: String,
+    items: Vec<u8>,
+}
+
+impl Gathered {
+    /// Appends resources with their items. Those of a resource and scope that are there already join
+    /// them, in order.
+    pub fn add<G: Group>(&mut self, groups: &[G])
+    where
+        <G::Scoped as Scoped>::Item: Message,
+    {
+        for group in groups {
+            self.wanted.clear();
+            if let Some(resource) = group.resource() {
+                message::encode(GROUP_RESOURCE, resource, &mut self.wanted);
+            }
+            let place = self.place(group.schema_url());
+            let growing = &mut self.groups[place];
+            for scoped in group.scopes() {
+                self.wanted.clear();
+                if let Some(scope) = scoped.scope() {
+                    message::encode(SCOPED_SCOPE, scope, &mut self.wanted);
+                }
+                let (scope, new) = growing.scope(&self.wanted, scoped.schema_url());
+                let before = scope.items.len();
+                scoped.items().iter().for_each(|item| put_item(item, &mut scope.items));
+                self.bytes += new + scope.items.len() - before;
+                growing.count += scoped.count();
+            }
+        }
+    }
+
+    /// Encoded bytes so far, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// One request for each resource, and the number of its items.
+    pub fn into_requests(self) -> impl Iterator<Item = (Bytes, usize)> {
+        self.groups.into_iter().map(|group| {
+            let count = group.count;
+            (group.into_request().into(), count)
+        })
+    }
+
+    /// Where the resource that is looked for is.
+    fn place(&mut self, schema_url: &str) -> usize {
+        let next = self.groups.len();
+        let hash = xxh3_128_with_seed(&self.wanted, xxh3_64(schema_url.as_bytes()));
+        let place = *self.by_resource.entry(hash).or_insert(next);
+        if self
+            .groups
+            .get(place)
+            .is_some_and(|group| *group.resource == *self.wanted && group.schema_url == schema_url)
+        {
+            return place;
+        }
+        self.bytes += self.wanted.len() + schema_url.len();
+        self.groups.push(Growing {
+            resource: self.wanted.as_slice().into(),
+            schema_url: schema_url.to_owned(),
+            scopes: Vec::new(),
+            count: 0,
+        });
+        next
+    }
+}
+
+impl Growing {
+    /// The scope, and the bytes that it adds when it is new.
+    fn scope(&mut self, scope: &[u8], schema_url: &str) -> (&mut GrowingScope, usize) {
+        let same = |known: &GrowingScope| *known.scope == *scope && known.schema_url == schema_url;
+        let known = self.scopes.iter().position(same);
+        let place = known.unwrap_or_else(|| {
+            let (scope, schema_url) = (scope.into(), schema_url.to_owned());
+            self.scopes.push(GrowingScope { scope, schema_url, items: Vec::new() });
+            self.scopes.len() - 1
+        });
+        (&mut self.scopes[place], if known.is_some() { 0 } else { scope.len() + schema_url.len() })
+    }
+
+    fn into_request(self) -> Vec<u8> {
+        let lengths: Vec<usize> = self.scopes.iter().map(GrowingScope::len).collect();
+        let scopes = lengths.iter().map(|len| field_len(GROUP_SCOPES, *len)).sum::<usize>();
+        let len = self.resource.len() + scopes + url_len(&self.schema_url);
+        let mut request = Vec::with_capacity(field_len(REQUEST_GROUPS, len));
+        put_head(REQUEST_GROUPS, len, &mut request);
+        request.extend_from_slice(&self.resource);
+        for (scope, len) in self.scopes.into_iter().zip(lengths) {
+            put_head(GROUP_SCOPES, len, &mut request);
+            request.extend_from_slice(&scope.scope);
+            request.extend_from_slice(&scope.items);
+            put_schema_url(&scope.schema_url, &mut request);
+        }
+        put_schema_url(&self.schema_url, &mut request);
+        request
+    }
+}
+
+impl GrowingScope {
+    fn len(&self) -> usize {
+        self.scope.len() + self.items.len() + url_len(&self.schema_url)
+    }
+}
+
+fn put_head(tag: u32, len: usize, buf: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, buf);
+    encode_varint(len as u64, buf);
+}
+
+fn field_len(tag: u32, len: usize) -> usize {
+    key_len(tag) + encoded_len_varint(len as u64) + len
+}
+
+fn url_len(url: &str) -> usize {
+    if url.is_empty() { 0 } else { field_len(SCHEMA_URL, url.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
+    use crate::otlp::{InstrumentationScope, KeyValue, Resource};
+    use crate::pipeline::{Data, Signal};
+
+    fn logs(resource: &str, scope: &str, url: &str, bodies: &[&str]) -> ResourceLogs {
+        let attributes = vec![KeyValue::new("service.name", resource)];
+        let scope = InstrumentationScope { name: scope.to_owned(), ..Default::default() };
+        let record =
+            |body: &&str| LogRecord { body: Some((*body).into()), time_unix_nano: 7, ..LogRecord::default() };
+        ResourceLogs {
+            resource: Some(Resource { attributes, ..Resource::default() }),
+            scope_logs: vec![ScopeLogs {
+                scope: Some(scope),
+                log_records: bodies.iter().map(record).collect(),
+                schema_url: url.to_owned(),
+            }],
+            schema_url: url.to_owned(),
+        }
+    }
+
+    fn bytes(gathered: Gathered) -> (Vec<u8>, Vec<usize>) {
+        let (requests, counts): (Vec<Bytes>, Vec<usize>) = gathered.into_requests().unzip();
+        (requests.concat(), counts)
+    }
+
+    #[test]
+    fn items_join_their_resource_and_scope_in_order_and_the_bytes_are_those_of_the_whole() {
+        let mut gathered = Gathered::default();
+        gathered.add(&[logs("a", "s", "", &["1", "2"]), logs("b", "s", "", &["3"])]);
+        gathered.add(&[logs("a", "s", "", &["4"]), logs("a", "t", "u", &["5"]), ResourceLogs::default()]);
+        gathered.add(&[logs("a", "t", "u", &["6"]), ResourceLogs::default()]);
+        let rough = gathered.bytes();
+        let (found, counts) = bytes(gathered);
+        let joined = vec![
+            logs("a", "s", "", &["1", "2", "4"]),
+            logs("b", "s", "", &["3"]),
+            logs("a", "t", "u", &["5", "6"]),
+            ResourceLogs::default(),
+        ];
+        let whole = Data::Logs(joined);
+        let mut wanted = Vec::new();
+        whole.encode(&mut wanted);
+        assert_eq!(found, wanted);
+        assert_eq!(counts, [3, 1, 2, 0]);
+        assert!(rough <= found.len() && rough + 64 > found.len(), "{rough} of {}", found.len());
+        assert_eq!(Data::decode(Signal::Logs, &found).unwrap(), whole);
+    }
+
+    #[test]
+    fn several_scopes_of_a_resource_stay_apart() {
+        let mut group = logs("a", "s", "", &["1"]);
+        group.scope_logs.extend(logs("a", "t", "x", &["2"]).scope_logs);
+        let mut gathered = Gathered::default();
+        gathered.add(std::slice::from_ref(&group));
+        gathered.add(&[logs("a", "t", "", &["3"])]);
+        group.scope_logs.extend(logs("a", "t", "", &["3"]).scope_logs);
+        let decoded = Data::decode(Signal::Logs, &bytes(gathered).0).unwrap();
+        assert_eq!(decoded, Data::Logs(vec![group]));
+    }
+}
