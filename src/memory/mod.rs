@@ -13,14 +13,17 @@ pub const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// Between two times that all free memory of the heap is given back, used lately or not.
 const HEAP_EVERY: Duration = Duration::from_secs(10);
 
-/// Between two looks at the binary's pages: those in use come back at once, so this too costs nothing.
+/// Between two times that the binary's pages are let go: those in use come back at once, so this too
+/// costs nothing. The second time is sooner: connecting and the first lists are over by then.
 const IMAGE_EVERY: Duration = Duration::from_secs(60);
+const IMAGE_SOON: Duration = Duration::from_secs(10);
 
 /// Gives memory back to the kernel now and then.
 pub struct Tidying {
     image: Option<Image>,
     heap_due: Instant,
     image_due: Instant,
+    image_pause: Duration,
 }
 
 impl Tidying {
@@ -31,7 +34,7 @@ impl Tidying {
             _ = image.cut().inspect_err(told);
         }
         let now = Instant::now();
-        Self { image: image.ok(), heap_due: now, image_due: now }
+        Self { image: image.ok(), heap_due: now, image_due: now, image_pause: IMAGE_SOON }
     }
 
     /// Returns what the heap does not use, and once a minute the pages of the binary that nothing has
@@ -45,7 +48,8 @@ impl Tidying {
             allocator::give_back();
         }
         if now >= self.image_due {
-            self.image_due = now + IMAGE_EVERY;
+            self.image_due = now + self.image_pause;
+            self.image_pause = IMAGE_EVERY;
             if let Some(image) = &self.image {
                 _ = image.let_go().inspect_err(told);
             }
