@@ -1,16 +1,25 @@
 //! The agent as a whole, as a process of its own: how soon it is ready, and what memory it takes.
 //!
 //! `cargo bench --bench agent` prints the time from the start of the process to the first 200 of
-//! `/readyz` over twenty starts (floor: 100 ms), and what `kmagent demo` keeps resident, agent and
-//! backend together (floor: 12 MiB). The demo is watched for 30 s; `AGENT_SECONDS=300` watches longer.
+//! `/readyz` over twenty starts (floor: 100 ms), and what the demo keeps resident (floor: 12 MiB): as
+//! `kmagent demo` runs it, agent, backend and summary in one process, and the agent alone with the same
+//! configuration. Both are watched for 30 s; `AGENT_SECONDS=300` watches longer, `KMAGENT_BINARY` names
+//! another binary to measure.
+
+mod binary;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_kmagent");
+use binary::binary;
+use kmagent::demo;
+use kmagent::demo::sink::{Answer, Sink};
+
 const STARTS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,7 +57,7 @@ fn one_start() -> f64 {
          service: {{extensions: [health_check], pipelines: {{metrics: {{receivers: [hostmetrics], exporters: [nop]}}}}}}}}"
     );
     let started = Instant::now();
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(["run", "--config", &format!("yaml:{config}")]);
     let _agent = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
     while !is_ready(port) {
@@ -66,21 +75,42 @@ fn is_ready(port: u16) -> bool {
 }
 
 fn demo() {
-    let seconds: u64 = std::env::var("AGENT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
     let log = tempfile::NamedTempFile::new().expect("a file");
     let output = log.reopen().expect("the file");
-    let child = Command::new(BINARY).arg("demo").stdout(output).stderr(Stdio::null()).spawn();
-    let demo = Running(child.expect("the demo starts"));
+    let whole = Command::new(binary()).arg("demo").stdout(output).stderr(Stdio::null()).spawn();
+    let whole = Running(whole.expect("the demo starts"));
+    let metrics = Arc::new(AtomicUsize::new(0));
+    let counted = metrics.clone();
+    let sink = Sink::start("127.0.0.1:0", move |request| {
+        counted.fetch_add(request.data.map_or(0, |data| data.items()), Ordering::Relaxed);
+        Answer::success()
+    });
+    let sink = sink.expect("a backend");
+    let config = demo::yaml(&sink.url(), demo::INTERVAL);
+    let alone = Command::new(binary())
+        .args(["run", "--config", &format!("yaml:{config}")])
+        .env("DEPLOYMENT_MODE", "DAEMONSET")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let alone = Running(alone.expect("the agent starts"));
+    let seconds: u64 = std::env::var("AGENT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
     for quarter in 1..=4 {
         std::thread::sleep(Duration::from_secs(seconds) / 4);
-        let (resident, anonymous) = memory(demo.0.id());
+        let of = |agent: &Running| {
+            let (resident, anonymous) = memory(agent.0.id());
+            format!("{resident:.1} MiB resident, {anonymous:.1} of them anonymous")
+        };
         println!(
-            "demo after {:>3} s: {resident:.1} MiB resident, {anonymous:.1} of them anonymous (floor 12 MiB)",
-            seconds * quarter / 4
+            "after {:>3} s (floor 12 MiB): demo {}; the agent alone {}",
+            seconds * quarter / 4,
+            of(&whole),
+            of(&alone)
         );
     }
     let shown = fs::read_to_string(log.path()).expect("the output");
     assert!(shown.contains("metrics"), "the demo shows that metrics arrive:\n{shown}");
+    assert!(metrics.load(Ordering::Relaxed) > 0, "metrics of the agent alone arrive");
 }
 
 /// Resident memory of a process in MiB: all of it, and what is not mapped from a file.

@@ -12,10 +12,11 @@
 //! - `idle`: 2,000 files that nobody writes to. Floors: 0.3 % of a core, 20 MiB.
 //!
 //! Half of the lines is JSON, half plain text, of 230 bytes on average. Every case counts the records
-//! at the backend before it prints a figure.
+//! at the backend before it prints a figure. `KMAGENT_BINARY` names another binary to measure.
 
 #![allow(clippy::unwrap_used)] // a bench that cannot be set up has failed
 
+mod binary;
 #[path = "../tests/support"]
 #[allow(dead_code)]
 mod support {
@@ -43,7 +44,6 @@ use prost::bytes::Bytes;
 use serde_yaml::Value;
 use support::kube::{FakeKube, PODS};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_kmagent");
 const STOCK: &str = include_str!("../tests/fixtures/stock/daemonset.yaml");
 const NODE: &str = include_str!("../tests/fixtures/kube/api/pods-on-node-a.json");
 const MIB: f64 = (1 << 20) as f64;
@@ -313,7 +313,7 @@ impl World {
         let file: PathBuf = self.folder.path().join("agent.yaml");
         std::fs::write(&file, serde_yaml::to_string(&config).unwrap()).unwrap();
         let log = File::create(self.folder.path().join("agent.log")).unwrap();
-        let child = Command::new(BINARY)
+        let child = Command::new(binary::binary())
             .args(["run", "--config"])
             .arg(&file)
             .env("KUBECONFIG", self.kube.kubeconfig(self.folder.path()))

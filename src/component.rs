@@ -175,6 +175,12 @@ pub trait Exporter: Send + Sync {
     /// One attempt to deliver. The queue around it retries; `stop` is raised when it must give up.
     fn export(&self, batch: &Batch, stop: &Stop) -> Result<(), ExportError>;
 
+    /// Whether it sends the encoded request as it is: batches wait for it encoded then, in a third of
+    /// the memory.
+    fn sends_encoded(&self) -> bool {
+        false
+    }
+
     /// Ends attempts that are under way, from another thread: the exporter's time is over and
     /// nothing more will be exported. For exporters whose attempts wait on something `stop` cannot end.
     fn interrupt(&self) {}
@@ -273,10 +279,6 @@ pub trait ProcessorConfig: fmt::Debug + Send {
 pub trait ExporterConfig: fmt::Debug + Send {
     fn validate(&self, issues: &mut Issues) {
         let _ = issues;
-    }
-    /// Whether it looks at the telemetry, beside sending what it encodes to.
-    fn reads(&self) -> bool {
-        true
     }
     /// Queue and retry around the exporter.
     fn sending(&self) -> crate::exporters::Sending;

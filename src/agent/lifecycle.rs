@@ -69,9 +69,14 @@ impl Agent {
     }
 
     /// Runs until a signal asks to stop or a component fails; takes up the latest configuration when
-    /// a signal asks for it.
-    pub fn run(mut self, signals: &Receiver<Signal>, configurations: &mut dyn Configurations) -> Exit {
-        let mut memory = Tidying::default();
+    /// a signal asks for it. Keeps `memory` tidy meanwhile.
+    pub fn run(
+        mut self,
+        signals: &Receiver<Signal>,
+        configurations: &mut dyn Configurations,
+        mut memory: Tidying,
+    ) -> Exit {
+        memory.tidy();
         let failed = loop {
             match self.wait(signals) {
                 Wake::Signal(Signal::Reload) => {

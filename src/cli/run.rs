@@ -13,6 +13,7 @@ use crate::agent::own_metrics::{self, OwnMetrics};
 use crate::agent::watch::Watcher;
 use crate::agent::{Agent, Configurations, Environment, signals};
 use crate::config::{Loaded, LogEncoding, LogLevel, Source, TelemetryConfig};
+use crate::memory::Tidying;
 
 pub fn run(from: &Sources) -> i32 {
     logging::init(LevelFilter::Info, Encoding::Json);
@@ -39,6 +40,7 @@ enum RunError {
 }
 
 fn start_and_run(from: &Sources) -> Result<i32, RunError> {
+    let memory = Tidying::begin();
     let environment = Arc::new(Environment::from_process().map_err(LoadError::from)?);
     let (requests, signals) = signals::listen().map_err(RunError::Signals)?;
     let files = from.files(&environment)?;
@@ -57,7 +59,7 @@ fn start_and_run(from: &Sources) -> Result<i32, RunError> {
     }
     let mut configurations =
         FromSources { from, environment, in_force, latest: Vec::new(), own, latest_own: None };
-    Ok(agent.run(&signals, &mut configurations).code())
+    Ok(agent.run(&signals, &mut configurations, memory).code())
 }
 
 /// The configurations of the command line's sources. Only their texts are kept.

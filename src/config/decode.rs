@@ -108,14 +108,21 @@ pub(super) fn decode<T: DeserializeOwned>(node: &Node, path: &str, found: &mut V
         }
         break;
     }
+    let clean = report(session, value.is_some(), node, path, found);
+    value.filter(|_| clean)
+}
+
+/// Hands on what a decoding found, and says whether that was nothing. Not generic: what stands in
+/// [`decode`] is in the binary for each of some seventy types, sorting too.
+fn report(session: Session, decoded: bool, node: &Node, path: &str, found: &mut Vec<Diagnostic>) -> bool {
     let mut errors = session.found.into_inner();
     errors.sort_by(|a, b| a.place.cmp(&b.place));
     let clean = errors.is_empty();
-    if clean && value.is_none() {
+    if clean && !decoded {
         found.push(Diagnostic::error(node.place().clone(), path, "a value is missing here"));
     }
     found.extend(errors);
-    value.filter(|_| clean)
+    clean
 }
 
 #[cfg(test)]

@@ -9,4 +9,5 @@ mod session;
 pub mod sink;
 mod summary;
 
-pub use session::run;
+pub use configuration::yaml;
+pub use session::{INTERVAL, run};

@@ -12,12 +12,12 @@ use super::summary::Summary;
 use crate::agent::Agent;
 use crate::agent::signals::Signal;
 use crate::config::Loaded;
-use crate::memory::Tidying;
+use crate::memory::{TIDY_EVERY, Tidying};
 use crate::pipeline::Signal as Kind;
 use crate::telemetry::Usage;
 
 /// Between two collections, and two lines of output without a terminal.
-const INTERVAL: Duration = Duration::from_secs(5);
+pub const INTERVAL: Duration = Duration::from_secs(5);
 /// `--once` needs two collections for the rates, soon after each other.
 const ONCE_INTERVAL: Duration = Duration::from_millis(500);
 /// `--once` shows what has come by then.
@@ -42,6 +42,7 @@ pub fn run(
     signals: &Receiver<Signal>,
     load: impl FnOnce(&str) -> Result<Loaded, String>,
 ) -> Result<(), DemoError> {
+    let mut memory = Tidying::begin();
     let summary = Arc::new(Mutex::new(Summary::new()));
     let seen = summary.clone();
     let sink = Sink::start("127.0.0.1:0", move |request| match request.data {
@@ -57,9 +58,7 @@ pub fn run(
     let config = load(&configuration::yaml(&endpoint, interval)).map_err(DemoError::Config)?;
     let agent = Agent::start(&config)?;
     let screen = Screen::new(once);
-    let mut memory = Tidying::default();
-    let mut show = |usage: &mut Usage| {
-        memory.tidy();
+    let show = |usage: &mut Usage| {
         usage.look();
         screen.draw(&summary.lock().unwrap_or_else(PoisonError::into_inner), usage, &endpoint);
     };
@@ -70,8 +69,14 @@ pub fn run(
     } else {
         let _guard = screen.take_over();
         let pause = if screen.is_live() { REDRAW } else { INTERVAL };
-        while let Err(RecvTimeoutError::Timeout) = signals.recv_timeout(pause) {
-            show(&mut usage);
+        let mut due = Instant::now() + pause;
+        memory.tidy();
+        while let Err(RecvTimeoutError::Timeout) = signals.recv_timeout(TIDY_EVERY) {
+            memory.tidy();
+            if Instant::now() >= due {
+                due += pause;
+                show(&mut usage);
+            }
         }
     }
     agent.finish();

@@ -17,10 +17,6 @@ pub static TYPE: ExporterType =
 pub struct NopConfig {}
 
 impl ExporterConfig for NopConfig {
-    fn reads(&self) -> bool {
-        false
-    }
-
     fn sending(&self) -> Sending {
         Sending::default()
     }
@@ -35,6 +31,10 @@ struct Nop;
 impl Exporter for Nop {
     fn export(&self, _: &Batch, _: &Stop) -> Result<(), ExportError> {
         Ok(())
+    }
+
+    fn sends_encoded(&self) -> bool {
+        true
     }
 }
 

@@ -216,6 +216,13 @@ impl Batch {
         self.content.is_encoded()
     }
 
+    /// Holds nothing but the encoded export request from now on.
+    pub fn pack(&mut self) {
+        if let Some(packed) = self.content.packed() {
+            self.content = Arc::new(packed);
+        }
+    }
+
     /// The encoded export request in pieces, when it was not decoded.
     pub fn encoded(&self) -> Option<impl Iterator<Item = &[u8]>> {
         self.content.encoded()

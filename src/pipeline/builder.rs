@@ -258,7 +258,8 @@ impl<'a> Builder<'a> {
 
     /// Whether an exporter of the pipeline looks at the telemetry, or somebody behind a connector.
     fn ends_read(&self, pipeline: &Pipeline) -> bool {
-        pipeline.exporters.iter().any(|id| self.config.exporters.get(id).is_none_or(|e| e.config.reads()))
+        let exporter = |id| self.graph.exporters.get(&plan::exporter(id, pipeline.id.signal));
+        pipeline.exporters.iter().any(|id| exporter(id).is_none_or(|node| !node.exporter.sends_encoded()))
     }
 
     fn heads(&self, pipelines: &[&Pipeline], stop: &Stop) -> Vec<Arc<dyn Consumer>> {

@@ -100,6 +100,17 @@ impl Content {
         }
     }
 
+    /// The same without what it was decoded to, which takes two to three times the memory of the
+    /// encoded request: for those who hold it and look no more. `None` when that is so already.
+    pub(super) fn packed(&self) -> Option<Self> {
+        let data = self.data.get()?;
+        let encoded = self.encoded.clone().unwrap_or_else(|| Encoded {
+            signal: data.signal(),
+            parts: vec![Part::of(data, self.encoded_len())],
+        });
+        Some(encoded.into())
+    }
+
     pub fn data(&self) -> &Data {
         self.data.get_or_init(|| self.decoded())
     }
@@ -177,16 +188,19 @@ impl Encoded {
             && let Some(cut) = rest.first_mut()
         {
             let mut data = cut.decode(self.signal);
-            *cut = Part::of(&split::split_off(&mut data, left));
-            self.parts.push(Part::of(&data));
+            let rest = split::split_off(&mut data, left);
+            *cut = Part::of(&rest, rest.encoded_len());
+            self.parts.push(Part::of(&data, data.encoded_len()));
         }
         Some(Self { signal: self.signal, parts: rest })
     }
 }
 
 impl Part {
-    fn of(data: &Data) -> Self {
-        let mut request = Vec::with_capacity(data.encoded_len());
+    /// Encodes data that makes a request of that length.
+    fn of(data: &Data, length: usize) -> Self {
+        // The encoder keeps room for lengths, which may turn out shorter.
+        let mut request = Vec::with_capacity(length + 64);
         data.encode(&mut request);
         Self { request: request.into(), items: data.items() }
     }

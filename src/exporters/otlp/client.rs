@@ -95,6 +95,10 @@ impl Exporter for Client {
         Ok(())
     }
 
+    fn sends_encoded(&self) -> bool {
+        true
+    }
+
     fn interrupt(&self) {
         self.channel.close();
     }

@@ -155,10 +155,6 @@ impl ExporterConfig for OtlpConfig {
         self.sending().validate(issues);
     }
 
-    fn reads(&self) -> bool {
-        false
-    }
-
     fn sending(&self) -> Sending {
         Sending { retry_on_failure: self.retry_on_failure.clone(), sending_queue: self.sending_queue.clone() }
     }

@@ -139,6 +139,10 @@ impl Exporter for Client {
         }
     }
 
+    fn sends_encoded(&self) -> bool {
+        self.encoding == Encoding::Proto
+    }
+
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Relaxed);
         self.connections.agent().shutdown();

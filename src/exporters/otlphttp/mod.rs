@@ -203,10 +203,6 @@ impl ExporterConfig for OtlpHttpConfig {
         self.sending().validate(issues);
     }
 
-    fn reads(&self) -> bool {
-        self.encoding == Encoding::Json
-    }
-
     fn sending(&self) -> Sending {
         Sending { retry_on_failure: self.retry_on_failure.clone(), sending_queue: self.sending_queue.clone() }
     }

@@ -33,6 +33,8 @@ pub(super) struct Queue {
     delivery: Delivery,
     /// Where the batches are, when they are kept over a restart.
     log: Option<Arc<Log>>,
+    /// Batches wait encoded: nobody looks at them before they are sent.
+    packs: bool,
     state: Mutex<State>,
     /// There may be work.
     work: Condvar,
@@ -94,8 +96,10 @@ impl Queue {
         let (log, entries) = stored.unzip();
         let log = log.map(Arc::new);
         let state = Mutex::default();
-        let queue =
-            Arc::new(Self { settings, delivery, log, state, work: Condvar::new(), room: Condvar::new() });
+        // The disk takes them encoded anyway, and merged ones have equal resources once.
+        let packs = delivery.exporter.sends_encoded() && log.is_none() && settings.batching().is_none();
+        let (work, room) = (Condvar::new(), Condvar::new());
+        let queue = Arc::new(Self { settings, delivery, log, packs, state, work, room });
         let mut state = queue.lock();
         for entry in entries.unwrap_or_default() {
             let size = queue.settings.sizer().of_measures(entry.items, entry.length);
@@ -120,6 +124,9 @@ impl Queue {
     }
 
     fn admit(self: &Arc<Self>, mut batch: Batch, wait: bool) -> Result<(), Rejected> {
+        if self.packs && wait {
+            batch.pack();
+        }
         let bytes = batch.bytes();
         let size = self.settings.sizer().of_measures(batch.items(), bytes);
         let mut state = self.lock();
@@ -151,7 +158,10 @@ impl Queue {
     }
 
     /// Writes a batch to the disk when that is where the queue is. Its source need not keep it then.
-    fn store(&self, batch: Batch) -> Result<Content, Batch> {
+    fn store(&self, mut batch: Batch) -> Result<Content, Batch> {
+        if self.packs {
+            batch.pack();
+        }
         let Some(log) = &self.log else { return Ok(Content::Memory(batch)) };
         match log.append(&batch) {
             Ok(entry) => {

@@ -100,6 +100,11 @@ impl RunningExporter {
         self.intake.clone()
     }
 
+    /// See [`Exporter::sends_encoded`](crate::component::Exporter::sends_encoded).
+    pub fn sends_encoded(&self) -> bool {
+        self.intake.delivery().exporter.sends_encoded()
+    }
+
     /// Takes nothing any more. What is there is still delivered; a wait between two attempts ends
     /// at once, and later ones are short.
     pub fn close(&self) {

@@ -22,6 +22,9 @@ impl Exporter for Scripted {
     fn export(&self, batch: &Batch, stop: &Stop) -> Result<(), ExportError> {
         (self.0)(batch, stop)
     }
+    fn sends_encoded(&self) -> bool {
+        true
+    }
 }
 
 /// Time passes only in waits, which return at once; chance is always in the middle.
@@ -144,6 +147,24 @@ fn retry(after: Option<u64>) -> Result<(), ExportError> {
 fn counter() -> impl Fn() -> usize + Send + Sync {
     let calls = AtomicUsize::new(0);
     move || calls.fetch_add(1, Ordering::SeqCst)
+}
+
+#[test]
+fn what_waits_for_an_exporter_of_encoded_requests_is_held_encoded() {
+    let (seen, attempts) = unbounded();
+    let bench = bench("{}", move |batch, _| {
+        let encoded: Option<Vec<u8>> = batch.encoded().map(|pieces| pieces.flatten().copied().collect());
+        seen.send((encoded, numbers(batch))).unwrap();
+        Ok(())
+    });
+    let (batch, outcomes) = batch(0..5);
+    let mut request = Vec::new();
+    batch.encode(&mut request);
+    bench.send(batch.clone());
+    assert_eq!(attempts.recv().unwrap(), (Some(request), vec![0, 1, 2, 3, 4]));
+    assert!(batch.encoded().is_none(), "the other holder sees it as it was");
+    drop(batch);
+    assert_eq!(outcome(&outcomes), Outcome::Delivered);
 }
 
 #[test]

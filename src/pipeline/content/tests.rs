@@ -10,7 +10,7 @@ fn logs(numbers: impl IntoIterator<Item = u64>) -> Data {
 }
 
 fn received(data: &Data) -> Content {
-    let content = Content::received(Signal::Logs, Part::of(data).request).unwrap();
+    let content = Content::received(Signal::Logs, Part::of(data, data.encoded_len()).request).unwrap();
     assert!(content.encoded.is_some() && content.data.get().is_none());
     content
 }
@@ -36,6 +36,17 @@ fn what_nobody_looks_at_is_not_decoded() {
     assert!(is_untouched(&content));
     assert_eq!(Data::decode(Signal::Logs, &wire).unwrap(), *content.data());
     assert_eq!(numbers(content), (1..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_packed_holds_the_encoded_request_alone() {
+    let packed = Content::from(logs(1..4)).packed().expect("it was decoded");
+    assert!(is_untouched(&packed) && packed.packed().is_none());
+    assert_eq!(packed.encoded_len(), logs(1..4).encoded_len());
+    assert_eq!((packed.items(), numbers(packed)), (3, vec![1, 2, 3]));
+    let looked_at = received(&logs(1..4));
+    looked_at.data();
+    assert!(is_untouched(&looked_at.packed().expect("it was looked at")));
 }
 
 #[test]

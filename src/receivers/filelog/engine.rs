@@ -180,7 +180,7 @@ impl Engine {
 
     fn unreadable(&mut self, id: FileId, error: &io::Error, now: Now) {
         let Some(file) = self.registry.get(id) else { return };
-        let path = file.place.clone();
+        let path = file.place.to_path_buf();
         if error.kind() == io::ErrorKind::NotFound {
             // It was renamed or deleted since it was seen: find out which.
             self.displaced(id, now);
@@ -512,8 +512,8 @@ impl Engine {
         };
         let saved = Saved {
             path: file.path().to_owned(),
-            place: file.place.clone(),
-            home: file.home.clone(),
+            place: file.place.to_path_buf(),
+            home: file.home.to_path_buf(),
             lineage: file.source.lineage,
             fingerprint: file.fingerprint,
             look: file.seen,

@@ -52,7 +52,7 @@ impl Engine {
                 .as_mut()
                 .is_some_and(|content| content.len().is_ok_and(|len| len == file.next.offset));
             if whole && let Err(error) = std::fs::remove_file(&file.place) {
-                let place = file.place.clone();
+                let place = file.place.to_path_buf();
                 if self.causes.is_new((place.clone(), error.to_string())) {
                     log::error!("cannot delete {} after reading it: {error}", place.display());
                 }

@@ -25,9 +25,9 @@ pub enum Fate {
 pub struct Tracked {
     pub source: Arc<Source>,
     /// Where it really is: links resolved, renames followed.
-    pub place: PathBuf,
+    pub place: Arc<Path>,
     /// Where it really was under its first path: rotated generations are called like it.
-    pub home: PathBuf,
+    pub home: Arc<Path>,
     pub inode: Inode,
     pub fingerprint: Fingerprint,
     pub content: Option<Content>,
@@ -65,10 +65,10 @@ pub struct Tracked {
 
 impl Tracked {
     /// A file that is read from `next` on.
-    pub fn new(source: Arc<Source>, place: PathBuf, seen: Look, next: Mark, now: Instant) -> Self {
+    pub fn new(source: Arc<Source>, place: Arc<Path>, seen: Look, next: Mark, now: Instant) -> Self {
         Self {
             source,
-            home: place.clone(),
+            home: Arc::clone(&place),
             place,
             inode: seen.inode,
             fingerprint: Fingerprint::default(),
@@ -97,16 +97,22 @@ impl Tracked {
     }
 }
 
-/// All known files.
+/// `path`, in the memory of `place` when it is the same: nearly always.
+pub fn shared(place: &Arc<Path>, path: &Path) -> Arc<Path> {
+    if **place == *path { Arc::clone(place) } else { path.into() }
+}
+
+/// All known files. Ten thousand of them are a matter of memory: their paths are held once, and maps
+/// hold no room for large values.
 #[derive(Default)]
 pub struct Registry {
-    pub files: HashMap<FileId, Tracked>,
-    by_path: HashMap<PathBuf, FileId>,
+    pub files: HashMap<FileId, Box<Tracked>>,
+    by_path: HashMap<Arc<Path>, FileId>,
     by_inode: HashMap<Inode, FileId>,
     /// Real paths, for events of the kernel.
-    by_place: HashMap<PathBuf, FileId>,
+    by_place: HashMap<Arc<Path>, FileId>,
     /// The newest generation of each path, also while there is no file.
-    newest: HashMap<PathBuf, FileId>,
+    newest: HashMap<Arc<Path>, FileId>,
     /// Other paths to files that are read already.
     aliases: HashMap<PathBuf, Inode>,
     last_id: FileId,
@@ -124,11 +130,11 @@ impl Registry {
     }
 
     pub fn get(&self, id: FileId) -> Option<&Tracked> {
-        self.files.get(&id)
+        self.files.get(&id).map(Box::as_ref)
     }
 
     pub fn get_mut(&mut self, id: FileId) -> Option<&mut Tracked> {
-        self.files.get_mut(&id)
+        self.files.get_mut(&id).map(Box::as_mut)
     }
 
     pub fn at_path(&self, path: &Path) -> Option<FileId> {
@@ -161,42 +167,45 @@ impl Registry {
         let id = file.source.id;
         self.reserve(id);
         self.by_inode.insert(file.inode, id);
-        self.by_place.insert(file.place.clone(), id);
+        self.by_place.insert(Arc::clone(&file.place), id);
         if file.fate == Fate::Current {
-            self.by_path.insert(file.path().to_owned(), id);
-            self.newest.insert(file.path().to_owned(), id);
+            self.lead_to(id, shared(&file.place, file.path()));
         }
-        self.files.insert(id, file);
+        self.files.insert(id, Box::new(file));
     }
 
     /// A new file is current: it is the newest generation of its path.
     pub fn found_first(&mut self, id: FileId) {
-        let Some(path) = self.files.get(&id).map(|file| file.path().to_owned()) else { return };
-        self.by_path.insert(path.clone(), id);
+        let path = self.files.get(&id).map(|file| shared(&file.place, file.path()));
+        if let Some(path) = path {
+            self.lead_to(id, path);
+        }
+    }
+
+    /// The path leads to the file, the newest one it ever led to.
+    fn lead_to(&mut self, id: FileId, path: Arc<Path>) {
+        self.by_path.insert(Arc::clone(&path), id);
         self.newest.insert(path, id);
     }
 
     /// A generation of `path` that was found under another name is its newest.
     pub fn set_newest(&mut self, path: &Path, id: FileId) {
-        self.newest.insert(path.to_owned(), id);
+        self.newest.insert(path.into(), id);
     }
 
     /// Restored files were entered in any order: the one with the highest id is the newest of its
     /// path.
     pub fn settle_newest(&mut self) {
-        let mut files: Vec<(FileId, PathBuf)> =
-            self.files.iter().map(|(id, file)| (*id, file.path().to_owned())).collect();
+        let mut files: Vec<FileId> = self.files.keys().copied().collect();
         files.sort_unstable();
-        for (id, path) in files {
-            self.by_path.insert(path.clone(), id);
-            self.newest.insert(path, id);
-        }
+        files.into_iter().for_each(|id| self.found_first(id));
     }
 
     /// A known file was found at `path`: from now on it is there.
     pub fn found_at(&mut self, id: FileId, path: &Path) {
         self.by_path.retain(|_, known| *known != id);
-        self.by_path.insert(path.to_owned(), id);
+        let path = self.files.get(&id).map_or_else(|| path.into(), |file| shared(&file.place, path));
+        self.by_path.insert(path, id);
     }
 
     /// The file's path does not lead to it any more.
@@ -207,18 +216,18 @@ impl Registry {
     /// The file is really at `place` now.
     pub fn move_to(&mut self, id: FileId, place: PathBuf) {
         let Some(file) = self.files.get_mut(&id) else { return };
-        if self.by_place.get(&file.place) == Some(&id) {
-            self.by_place.remove(&file.place);
+        if self.by_place.get(&*file.place) == Some(&id) {
+            self.by_place.remove(&*file.place);
         }
-        self.by_place.insert(place.clone(), id);
-        file.place = place;
+        file.place = place.into();
+        self.by_place.insert(Arc::clone(&file.place), id);
     }
 
     /// The file has no name any more: neither its place nor its inode lead to it.
     pub fn lose_place(&mut self, id: FileId) {
         let Some(file) = self.files.get(&id) else { return };
-        if self.by_place.get(&file.place) == Some(&id) {
-            self.by_place.remove(&file.place);
+        if self.by_place.get(&*file.place) == Some(&id) {
+            self.by_place.remove(&*file.place);
         }
         if self.by_inode.get(&file.inode) == Some(&id) {
             self.by_inode.remove(&file.inode);
@@ -238,13 +247,13 @@ impl Registry {
     /// Paths of files that were not seen in scan `round`.
     pub fn unseen(&self, round: u64) -> Vec<(PathBuf, FileId)> {
         let unseen = |id: &FileId| self.files.get(id).is_some_and(|file| file.round != round);
-        self.by_path.iter().filter(|(_, id)| unseen(id)).map(|(path, id)| (path.clone(), *id)).collect()
+        self.by_path.iter().filter(|(_, id)| unseen(id)).map(|(path, id)| (path.to_path_buf(), *id)).collect()
     }
 
     pub fn remove(&mut self, id: FileId) -> Option<Tracked> {
         self.lose_place(id);
         self.leave_path(id);
-        let file = self.files.remove(&id)?;
+        let file = *self.files.remove(&id)?;
         if self.newest.get(file.path()) == Some(&id) {
             self.newest.remove(file.path());
         }

@@ -37,7 +37,7 @@ impl Engine {
         let file_is_closed = file.content.is_none();
         let (home, was_at) = (file.home.clone(), file.place.clone());
         // What is closed may be gone, and its inode another file's.
-        let trusted = !file.restored && (!file_is_closed || place.as_ref() == Some(&was_at));
+        let trusted = !file.restored && (!file_is_closed || place.as_deref() == Some(&*was_at));
         let verified = trusted || place.as_ref().is_some_and(|place| self.verify(id, place));
         // Without a name it may have been compressed: then its text is in another file.
         let compressed = place.is_none() && file_is_closed && self.reads_gzip();
@@ -58,7 +58,7 @@ impl Engine {
                 self.queue(id);
             }
             // Truncated and rotated while the agent was away: what is in it now was never read.
-            Some(place) if place != home && is_generation(&home, &place) => {
+            Some(place) if *place != *home && is_generation(&home, &place) => {
                 self.vanish(id);
                 if let Ok(Some(look)) = Look::at(&place) {
                     self.adopt(id, place, look, now);
@@ -81,7 +81,7 @@ impl Engine {
         let Some(file) = self.registry.get(id) else { return false };
         let (fingerprint, next) = (file.fingerprint, file.next);
         // Any file begins like one that was empty: then only its place tells.
-        let tells = fingerprint.len > 0 || file.place == place;
+        let tells = fingerprint.len > 0 || *file.place == *place;
         tells
             && Content::open(place, self.settings.compression).is_ok_and(|mut content| {
                 content.head(self.settings.fingerprint_size).is_ok_and(|head| fingerprint.is_start_of(&head))
@@ -248,7 +248,7 @@ impl Engine {
         let plain = arrival.place.with_extension("");
         known.into_iter().find(|id| {
             // While it is compressed both are there.
-            let is_its = self.registry.get(*id).is_some_and(|file| file.place == plain);
+            let is_its = self.registry.get(*id).is_some_and(|file| *file.place == *plain);
             (is_its || self.is_lost(*id)) && self.is_same(*id, arrival)
         })
     }
@@ -289,7 +289,7 @@ impl Engine {
     /// What was read of a file is not in it any more: it was truncated, or rewritten.
     pub(super) fn replaced(&mut self, id: FileId, now: Now) {
         let Some(file) = self.registry.get_mut(id) else { return };
-        let (path, place, home) = (file.path().to_owned(), file.place.clone(), file.home.clone());
+        let (path, place, home) = (file.path().to_owned(), file.place.to_path_buf(), file.home.clone());
         if self.settings.on_truncate == OnTruncate::Ignore {
             let size =
                 file.content.as_ref().and_then(|content| content.look().ok()).map_or(0, |look| look.size);

@@ -16,7 +16,7 @@ use super::finder::Scope;
 use super::handoff::Now;
 use super::ledger::Mark;
 use super::links;
-use super::registry::{Fate, Tracked};
+use super::registry::{Fate, Tracked, shared};
 
 impl Engine {
     /// Takes over the files of the checkpoint. They are compared with what is there at the first
@@ -37,6 +37,7 @@ impl Engine {
                 resource: Arc::clone(&self.settings.resource),
             };
             let mark = saved.mark();
+            let place = saved.place.into();
             self.registry.reserve(saved.lineage);
             self.ledger.start(id, mark);
             self.registry.insert(Tracked {
@@ -44,8 +45,8 @@ impl Engine {
                 seen: saved.look,
                 in_header: saved.in_header,
                 restored: true,
-                home: saved.home,
-                ..Tracked::new(Arc::new(source), saved.place, saved.look, mark, now)
+                home: shared(&place, &saved.home),
+                ..Tracked::new(Arc::new(source), place, saved.look, mark, now)
             });
         }
         self.registry.settle_newest();
@@ -136,7 +137,7 @@ impl Engine {
         // Of files elsewhere, locked ones and those that cannot be read the kernel says nothing new.
         let watched = file.fate == Fate::Current && file.content.is_some() && !self.settings.lock;
         if behind && watched && !file.queued && file.copy_of.is_none() {
-            self.unread.push(file.place.clone());
+            self.unread.push(file.place.to_path_buf());
         }
         if let Some(original) = file.copy_of {
             if changed {
@@ -204,7 +205,7 @@ impl Engine {
         // It may have been renamed since it was opened: its generations are called like its path then.
         let home = if place.parent() == path.parent() && !path.is_symlink() { path } else { &place };
         let mut arrival = Arrival {
-            home: home.to_owned(),
+            home: home.into(),
             ..Arrival::new(path.to_owned(), place.clone(), look, head, content)
         };
         if let Some(id) = self.recognise(&mut arrival) {
@@ -269,14 +270,15 @@ impl Engine {
             resource: Arc::clone(&self.settings.resource),
         };
         self.ledger.start(id, mark);
+        let place = arrival.place.as_path().into();
         self.registry.insert(Tracked {
             fingerprint: arrival.fingerprint,
             in_header: self.settings.header.is_some() && mark.offset == 0,
             round: self.round,
             first_round: self.round,
             fate: Fate::Rotated,
-            home: arrival.home.clone(),
-            ..Tracked::new(Arc::new(source), arrival.place.clone(), arrival.look, mark, now.instant)
+            home: shared(&place, &arrival.home),
+            ..Tracked::new(Arc::new(source), place, arrival.look, mark, now.instant)
         });
         id
     }
@@ -313,7 +315,7 @@ impl Engine {
     pub(super) fn is_same(&self, id: FileId, arrival: &mut Arrival) -> bool {
         let Some(file) = self.registry.get(id) else { return false };
         // Any file begins like one that was empty: its inode only tells while it is open.
-        let tells = file.fingerprint.len > 0 || file.content.is_some() || file.place == arrival.place;
+        let tells = file.fingerprint.len > 0 || file.content.is_some() || *file.place == *arrival.place;
         tells && begins_like(file, arrival) && holds_at(&mut arrival.content, file.next)
     }
 
@@ -379,12 +381,12 @@ impl Engine {
 
     /// Looks at files that no path of a pattern leads to any more.
     fn look_at_rotated(&mut self, now: Now) {
-        let rotated: Vec<(FileId, PathBuf)> = self
+        let rotated: Vec<(FileId, Arc<Path>)> = self
             .registry
             .files
             .iter()
             .filter(|(_, file)| file.fate == Fate::Rotated)
-            .map(|(id, file)| (*id, file.place.clone()))
+            .map(|(id, file)| (*id, Arc::clone(&file.place)))
             .collect();
         for (id, place) in rotated {
             match Look::at(&place) {
@@ -416,7 +418,7 @@ pub struct Arrival {
     pub path: PathBuf,
     pub place: PathBuf,
     /// See [`Tracked::home`].
-    pub home: PathBuf,
+    pub home: Arc<Path>,
     pub look: Look,
     pub head: Vec<u8>,
     pub fingerprint: Fingerprint,
@@ -425,7 +427,7 @@ pub struct Arrival {
 
 impl Arrival {
     pub fn new(path: PathBuf, place: PathBuf, look: Look, head: Vec<u8>, content: Content) -> Self {
-        let home = place.clone();
+        let home = place.as_path().into();
         Self { path, place, home, look, fingerprint: Fingerprint::of(&head), head, content }
     }
 }
