@@ -457,7 +457,8 @@ static __always_inline void look_at(const struct sock *sk, struct socket *socket
 	if (!stats)
 		return;
 	add_to_stats(stats, &news);
-	if (state == BPF_TCP_ESTABLISHED) {
+	/* The first pass is made before the first reading. */
+	if (state == BPF_TCP_ESTABLISHED && (now.pass != 1 || !settings.socket_store)) {
 		sample_rtt(sk, stats);
 		__sync_fetch_and_add(&stats->active, 1);
 	}

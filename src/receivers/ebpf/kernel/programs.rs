@@ -436,22 +436,23 @@ impl Programs {
         }
         self.maps.others.extend(["namespaces", "by_address"].iter().filter_map(|name| map(&object, name)));
         self.objects.push(object);
-        if AT_SOCKETS.iter().chain([&STATES]).all(|name| self.runs(name))
-            && PASSES.iter().any(|name| self.runs(name))
-        {
-            self.let_sockets_count();
+        if settings.socket_store {
+            self.first_pass();
         }
     }
 
-    /// Lets packets of established connections pass without a look, as the kernel counts them at their
-    /// socket: the programs that run over sockets and see them close add that to the flows. If it fails
-    /// every packet is looked at.
-    fn let_sockets_count(&mut self) {
-        let Some(packets) = self.flow.as_ref().and_then(|flow| map(flow, NOW)) else { return };
-        self.sockets_count = true;
-        // From this pass on they count; before it each packet of theirs was looked at.
-        let result =
-            self.pass_over_sockets().and_then(|()| tell(&packets, true, 0).map_err(io::Error::other));
+    /// Gets to know all sockets. Where packets are counted at the sockets, those of established connections
+    /// pass without a look from then on, as the kernel counts them: the programs that run over sockets and
+    /// see them close add that to the flows. If it fails every packet is looked at.
+    fn first_pass(&mut self) {
+        let packets = self.flow.as_ref().and_then(|flow| map(flow, NOW));
+        self.sockets_count = packets.is_some()
+            && AT_SOCKETS.iter().chain([&STATES]).all(|name| self.runs(name))
+            && PASSES.iter().any(|name| self.runs(name));
+        let result = self.pass_over_sockets().and_then(|()| match packets {
+            Some(packets) if self.sockets_count => tell(&packets, true, 0).map_err(io::Error::other),
+            _ => Ok(()),
+        });
         if let Err(error) = result {
             log::debug!("ebpf: every packet is looked at: {error}");
         }
