@@ -13,10 +13,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* The cookie of the agent's network namespace, once a socket was made there. */
 __u64 own_namespace = 0;
 
-/* Others look at every socket and see each one close: then packets of established connections are
- * counted in their socket, and added to the flow by them. In a section of its own, and so a map. */
-__u32 counts_in_sockets SEC(".data.switch") = 0;
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -69,7 +65,7 @@ static __always_inline struct socket *socket_of(struct __sk_buff *skb, struct bp
 	if (sk->protocol == PROTO_TCP) {
 		tcp = bpf_tcp_sock(sk);
 		if (tcp) {
-			socket->sent = tcp->bytes_acked;
+			socket->acknowledged = tcp->bytes_acked;
 			socket->received = tcp->bytes_received;
 		}
 	}
@@ -89,11 +85,6 @@ static __always_inline void about_zero_window(const struct flow_key *key)
 								&stats->zero_windows_received, 1);
 }
 
-static __always_inline _Bool is_counted(__u8 direction)
-{
-	return settings.count_flows && settings.directions & (1 << direction);
-}
-
 static __always_inline void count(const struct flow_key *key, __u64 bytes, __u64 packets)
 {
 	if (settings.sampling > 1) {
@@ -106,22 +97,23 @@ static __always_inline void count(const struct flow_key *key, __u64 bytes, __u64
 	count_flow(key, bytes, packets);
 }
 
-/* A packet of an established connection, which is most of them: who it is from and for was found out
- * with an earlier one, and only its size is of interest. False when it is anything else. */
-static __always_inline _Bool handle_known(struct __sk_buff *skb, __u8 direction, struct socket *socket)
+/* What is read of the headers of a packet that says nothing but data and acknowledgements. */
+struct plain {
+	const struct tcp_header *tcp;
+	__u32 headers; /* bytes of both */
+};
+
+/* Without options, extensions and fragments, and nothing of interest but its size: nearly all packets of
+ * TCP. Calls no helper. */
+static __always_inline _Bool read_plain(struct __sk_buff *skb, struct plain *plain)
 {
 	const unsigned char *ip = (void *)(long)skb->data;
 	const unsigned char *end = (void *)(long)skb->data_end;
 	const struct tcp_header *tcp;
-	__u64 packets = skb->gso_segs;
-	__u64 bytes = skb->len;
-	struct flow_key key;
-	__u32 ifindex = 0;
 	__u32 at;
 
-	if (!socket->has_key || ip + sizeof(struct ipv6) > end)
+	if (ip + sizeof(struct ipv6) > end)
 		return 0;
-	/* Without options, extensions and fragments. */
 	if (ip[0] == 0x45 && ip[9] == PROTO_TCP && !(*(const __be16 *)(ip + 6) & bpf_htons(0x3fff)))
 		at = sizeof(struct ipv4);
 	else if (ip[0] >> 4 == 6 && ip[6] == PROTO_TCP)
@@ -133,32 +125,43 @@ static __always_inline _Bool handle_known(struct __sk_buff *skb, __u8 direction,
 		return 0;
 	if (tcp->flags & (TCP_SYN | TCP_RST | TCP_FIN) || !tcp->window)
 		return 0;
+	plain->tcp = tcp;
+	plain->headers = at + (tcp->offset >> 4) * 4;
+	return 1;
+}
+
+/* One packet of some 32 is taken to look whether its socket is known: the very few are not that no
+ * process had open when the agent started. */
+static __always_inline _Bool is_to_be_checked(const struct plain *plain)
+{
+	return ((plain->tcp->sequence ^ plain->tcp->acknowledged) * 0x9e3779b1) >> 27 == 0;
+}
+
+/* Of a connection whose packets do not count themselves: who it is from and for was found out with an
+ * earlier one, and only its size is of interest. False when it is anything else. */
+static __always_inline _Bool handle_known(struct __sk_buff *skb, __u8 direction, const struct plain *plain,
+					  struct socket *socket)
+{
+	const struct tcp_header *tcp = plain->tcp;
+	__u64 packets = skb->gso_segs;
+	__u64 bytes = skb->len;
+	struct flow_key key;
+
+	if (!socket->has_key)
+		return 0;
 	if ((direction == EGRESS ? tcp->source : tcp->destination) != socket->local_port ||
 	    (direction == EGRESS ? tcp->destination : tcp->source) != socket->remote_port)
 		return 0;
 	if (!is_counted(direction))
 		return 1;
-	if (socket->own_namespace)
-		ifindex = skb->ifindex;
 	if (packets > 1)
-		bytes += (packets - 1) * (at + (tcp->offset >> 4) * 4);
+		bytes += (packets - 1) * plain->headers;
 	else
 		packets = 1;
-	/* It may come in by another interface than it goes out. */
-	if (counts_in_sockets && (!ifindex || ifindex == socket->ifindex)) {
-		if (direction == EGRESS) {
-			/* Under the lock of the socket. */
-			socket->sent_out.bytes += bytes;
-			socket->sent_out.packets += packets;
-		} else {
-			__sync_fetch_and_add(&socket->taken_in.bytes, bytes);
-			__sync_fetch_and_add(&socket->taken_in.packets, packets);
-		}
-		return 1;
-	}
 	key = socket->key;
 	key.direction = direction;
-	key.ifindex = ifindex;
+	/* It may come in by another interface than it goes out. */
+	key.ifindex = socket->own_namespace ? skb->ifindex : 0;
 	count(&key, bytes, packets);
 	return 1;
 }
@@ -173,7 +176,6 @@ static __always_inline void keep_key(struct socket *socket, const struct bpf_soc
 		socket->has_key = 0;
 	else if (!socket->has_key && sk->state == BPF_TCP_ESTABLISHED) {
 		socket->key = *key;
-		socket->ifindex = key->ifindex;
 		socket->local_port = bpf_htons(is_egress ? packet->source_port : packet->destination_port);
 		socket->remote_port = bpf_htons(is_egress ? packet->destination_port : packet->source_port);
 		socket->has_key = 1;
@@ -186,16 +188,23 @@ static __always_inline void handle(struct __sk_buff *skb, __u8 direction, _Bool 
 	struct bpf_sock *sk = 0;
 	struct flow_key key;
 	struct packet packet;
+	struct plain plain;
 	__u64 bytes, packets;
 	int read;
 
 	if (by_socket) {
+		_Bool is_plain = read_plain(skb, &plain);
+
 		sk = skb->sk;
+		if (now.sockets_count && is_plain && sk && sk->state == BPF_TCP_ESTABLISHED &&
+		    !is_to_be_checked(&plain))
+			return;
 		if (sk)
 			sk = bpf_sk_fullsock(sk);
 		if (sk)
 			socket = socket_of(skb, sk);
-		if (socket && handle_known(skb, direction, socket))
+		if (socket && is_plain &&
+		    (socket->counts_itself || handle_known(skb, direction, &plain, socket)))
 			return;
 	}
 	read = read_packet(skb, &packet, !by_socket);
@@ -256,7 +265,7 @@ static __always_inline void handle(struct __sk_buff *skb, __u8 direction, _Bool 
 			about_zero_window(&key);
 	}
 
-	if (!is_counted(direction))
+	if (!is_counted(direction) || (socket && packet.protocol == PROTO_TCP && socket->counts_itself))
 		return;
 	packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
 	/* From the network header on: what lies before it is there on the way through an interface only. */

@@ -9,6 +9,20 @@ struct {
 	__type(value, struct flow_stats);
 } flows SEC(".maps");
 
+/* What the agent tells the programs while they run. In a section of its own, and so a map, in each
+ * object. */
+struct {
+	/* Every socket is looked at and seen to close: packets of established connections are not looked at,
+	 * but told by the counters that the kernel has at their sockets. */
+	__u32 sockets_count;
+	__u32 pass; /* number of the pass over all sockets */
+} now SEC(".data.now") = {};
+
+static __always_inline _Bool is_counted(__u8 direction)
+{
+	return settings.count_flows && settings.directions & (1 << direction);
+}
+
 static __always_inline void count_flow(const struct flow_key *key, __u64 bytes, __u64 packets)
 {
 	struct flow_stats *stats = bpf_map_lookup_elem(&flows, key);
@@ -30,28 +44,6 @@ static __always_inline void count_flow(const struct flow_key *key, __u64 bytes, 
 		stats->packets += packets;
 	} else {
 		lose(key->direction == EGRESS ? LOST_EGRESS : LOST_INGRESS, bytes, packets);
-	}
-}
-
-/* Adds to the flow what was counted in the socket of its connection. Called by the pass over all sockets,
- * and once more when the connection is closed. */
-static __always_inline void add_to_flow(struct socket *socket)
-{
-#pragma unroll
-	for (int direction = INGRESS; direction <= EGRESS; direction++) {
-		volatile struct flow_stats *counted = direction == EGRESS ? &socket->sent_out : &socket->taken_in;
-		struct flow_stats *added = &socket->added[direction];
-		__u64 bytes = counted->bytes - added->bytes;
-		__u64 packets = counted->packets - added->packets;
-		struct flow_key key;
-
-		if (!bytes && !packets)
-			continue;
-		added->bytes += bytes;
-		added->packets += packets;
-		key = socket->key;
-		key.direction = direction;
-		count_flow(&key, bytes, packets);
 	}
 }
 

@@ -58,6 +58,7 @@ struct css_set {
 
 struct task_struct {
 	struct css_set *cgroups;
+	char comm[16];
 };
 
 enum cgroup_subsys_id {
@@ -77,30 +78,49 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct net_device {
+	char name[16];
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
 	atomic_t sk_drops;
+	struct dst_entry *sk_dst_cache;
+	int sk_rx_dst_ifindex; /* from 5.16 on */
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct inet_sock {
 	__be16 inet_sport;
+	int rx_dst_ifindex; /* until 5.15 */
 };
 
 struct tcp_sock {
 	__u32 srtt_us; /* in eighths */
 	__u32 mss_cache;
+	__u16 tcp_header_len; /* with the options of every packet */
 	__u64 bytes_received;
 	__u64 bytes_acked;
+	__u64 bytes_sent; /* again, too */
+	__u32 segs_in;
+	__u32 segs_out;
 	__u32 rcv_ooopack;
 };
 
-struct net_device {
-	char name[16];
-	possible_net_t nd_net;
+/* Not to be taken for what is known of a socket. */
+struct socket___of_kernel {
+	struct sock *sk;
 };
+
+struct file;
 
 struct sk_buff {
 	struct net_device *dev;
@@ -121,6 +141,12 @@ struct bpf_iter__bpf_sk_storage_map {
 	struct bpf_iter_meta *meta;
 	struct sock *sk;
 	void *value;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct file *file;
 };
 
 struct bpf_iter__tcp {

@@ -54,12 +54,16 @@ static __always_inline void fold_ports(struct flow_key *key)
 		key->remote_port = 0;
 }
 
-/* The statistics of that flow, made when it has none; NULL when there is no room, which is counted. */
+/* The statistics of that flow, made when it has none; NULL when nobody wants them, or there is no room,
+ * which is counted. */
 static __always_inline struct tcp_stats *tcp_stats_of(const struct flow_key *key)
 {
 	static const struct tcp_stats none;
-	struct tcp_stats *stats = bpf_map_lookup_elem(&tcp, key);
+	struct tcp_stats *stats;
 
+	if (!settings.count_tcp)
+		return 0;
+	stats = bpf_map_lookup_elem(&tcp, key);
 	if (stats)
 		return stats;
 	bpf_map_update_elem(&tcp, key, &none, BPF_NOEXIST);

@@ -126,14 +126,13 @@ struct settings {
 	__u8 socket_store;
 	/* There is no cgroup v2: containers are told by their cgroup of the memory controller. */
 	__u8 cgroup_v1;
-	__u8 unused[7];
+	__u8 count_tcp; /* the health of connections, not flows alone */
+	__u8 unused[6];
 	/* Name of the thread that makes a socket to show which network namespace is the agent's. */
 	char beacon[COMM_LEN];
 };
 
-/* What is known of a socket for as long as it lives. A listener's is inherited by what it accepts. In
- * the order of use: what packets on their way out need is in one line of the cache, with eight bytes of
- * the kernel before it; then what those on their way in count, who may run on another CPU. */
+/* What is known of a socket for as long as it lives. A listener's is inherited by what it accepts. */
 struct socket {
 	/* Of the established connection that the key is of; as in its packets. */
 	__be16 local_port;
@@ -141,21 +140,22 @@ struct socket {
 	__u8 has_key;
 	__u8 own_namespace; /* in the network namespace of the agent */
 	__u8 role;
-	__u8 unused;
-	__u32 ifindex; /* of the key */
-	__u32 drops;
-	struct flow_stats sent_out; /* all that was counted here rather than in the flow */
+	__u8 counts_itself; /* its packets are told by the counters of the socket, from those below on */
+	__u64 cgroup;
+	struct flow_key key; /* of all packets of the connection, but for the direction */
 	__u64 opened; /* ns, connect() */
 	__u64 established; /* ns, 0 = never seen */
-	__u64 sent; /* counters of the socket, as of when they were last looked at */
-	struct flow_stats taken_in;
-	struct flow_key key; /* of all packets of the connection, but for the direction */
-	struct flow_stats added[2]; /* what of both was added to the flows, by direction */
-	__u64 cgroup;
+	/* Counters of the socket, as of when they were last looked at. */
+	__u64 acknowledged; /* payload, as are the next two */
 	__u64 received;
+	__u64 sent;
+	__u32 segments_sent;
+	__u32 segments_received;
 	__u32 out_of_order;
+	__u32 drops;
+	__u32 pass; /* in which it was looked at last */
+	__u32 unused;
 	char comm[COMM_LEN];
-	__u32 unused2;
 };
 
 /* In a section of its own, and so a map of its own. */

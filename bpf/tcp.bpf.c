@@ -94,13 +94,13 @@ static __always_inline _Bool is_mapped(const __u8 *address)
 
 static __always_inline _Bool key_of(const struct sock *sk, struct socket *socket, struct flow_key *key)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 family = sk->__sk_common.skc_family;
 
 	__builtin_memset(key, 0, sizeof(*key));
 	if (family == AF_INET) {
 		key->family = FAMILY_V4;
-		map_v4(key->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-		map_v4(key->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+		map_v4(key->local, sk->__sk_common.skc_rcv_saddr);
+		map_v4(key->remote, sk->__sk_common.skc_daddr);
 	} else if (family == AF_INET6) {
 		BPF_CORE_READ_INTO(&key->local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 		BPF_CORE_READ_INTO(&key->remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
@@ -111,7 +111,7 @@ static __always_inline _Bool key_of(const struct sock *sk, struct socket *socket
 	key->protocol = PROTO_TCP;
 	/* Not skc_num: the port of a socket that is closed has been given back by then. */
 	key->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
-	key->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	key->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	if (socket) {
 		if (!socket->cgroup)
 			socket->cgroup = cgroup_of_socket(sk);
@@ -135,23 +135,105 @@ static __always_inline struct tcp_stats *stats_of(const struct sock *sk, struct 
 	return key_of(sk, socket, &key) ? tcp_stats_of(&key) : 0;
 }
 
-/* Adds what the socket has counted since it was looked at last. */
-static __always_inline void catch_up(const struct sock *sk, struct socket *socket, struct tcp_stats *stats)
+/* What a socket has counted since it was looked at last. */
+struct news {
+	__u64 acknowledged;
+	__u64 received;
+	__u64 sent;
+	__u32 segments_sent;
+	__u32 segments_received;
+	__u32 out_of_order;
+};
+
+/* Counters start again when a socket does. */
+static __always_inline __u64 grown(__u64 now, __u64 before)
+{
+	return now > before ? now - before : 0;
+}
+
+/* Of those that may begin again at nothing when they are full. */
+static __always_inline __u32 grown_around(__u32 now, __u32 before)
+{
+	return (__s32)(now - before) > 0 ? now - before : 0;
+}
+
+static __always_inline void take_news(const struct sock *sk, struct socket *socket, struct news *news)
 {
 	const struct tcp_sock *tcp = (const void *)sk;
-	__u64 sent = BPF_CORE_READ(tcp, bytes_acked);
+	__u64 acknowledged = BPF_CORE_READ(tcp, bytes_acked);
 	__u64 received = BPF_CORE_READ(tcp, bytes_received);
+	__u64 sent = BPF_CORE_READ(tcp, bytes_sent);
+	__u32 segments_sent = BPF_CORE_READ(tcp, segs_out);
+	__u32 segments_received = BPF_CORE_READ(tcp, segs_in);
 	__u32 out_of_order = BPF_CORE_READ(tcp, rcv_ooopack);
 
-	if (sent > socket->sent)
-		__sync_fetch_and_add(&stats->sent, sent - socket->sent);
-	if (received > socket->received)
-		__sync_fetch_and_add(&stats->received, received - socket->received);
-	if (out_of_order > socket->out_of_order)
-		__sync_fetch_and_add(&stats->out_of_order, out_of_order - socket->out_of_order);
-	socket->sent = sent;
+	news->acknowledged = grown(acknowledged, socket->acknowledged);
+	news->received = grown(received, socket->received);
+	news->sent = grown(sent, socket->sent);
+	news->segments_sent = grown_around(segments_sent, socket->segments_sent);
+	news->segments_received = grown_around(segments_received, socket->segments_received);
+	news->out_of_order = grown_around(out_of_order, socket->out_of_order);
+	socket->acknowledged = acknowledged;
 	socket->received = received;
+	socket->sent = sent;
+	socket->segments_sent = segments_sent;
+	socket->segments_received = segments_received;
 	socket->out_of_order = out_of_order;
+}
+
+/* The interfaces by which packets of the socket go out and come in. */
+static __always_inline __u32 interface_out(const struct sock *sk)
+{
+	struct dst_entry *route = BPF_CORE_READ(sk, sk_dst_cache);
+
+	return route ? BPF_CORE_READ(route, dev, ifindex) : 0;
+}
+
+static __always_inline __u32 interface_in(const struct sock *sk)
+{
+	if (bpf_core_field_exists(sk->sk_rx_dst_ifindex))
+		return BPF_CORE_READ(sk, sk_rx_dst_ifindex);
+	return BPF_CORE_READ((const struct inet_sock *)sk, rx_dst_ifindex);
+}
+
+static __always_inline void count_all(const struct flow_key *key, __u64 bytes, __u64 packets)
+{
+	if (settings.sampling > 1)
+		lose(SEEN, bytes, packets);
+	count_flow(key, bytes, packets);
+}
+
+/* Adds to the flows what packets would have added, had they been looked at: payload and headers. */
+static __always_inline void add_to_flows(const struct sock *sk, const struct socket *socket,
+					 const struct flow_key *key, const struct news *news)
+{
+	__u64 headers = (key->family == FAMILY_V4 ? 20 : 40) +
+			BPF_CORE_READ((const struct tcp_sock *)sk, tcp_header_len);
+	struct flow_key of_packets = *key;
+	__u64 bytes;
+
+	if (news->segments_sent && is_counted(EGRESS)) {
+		of_packets.direction = EGRESS;
+		of_packets.ifindex = socket->own_namespace ? interface_out(sk) : 0;
+		bytes = news->sent + news->segments_sent * headers;
+		count_all(&of_packets, bytes, news->segments_sent);
+	}
+	if (news->segments_received && is_counted(INGRESS)) {
+		of_packets.direction = INGRESS;
+		of_packets.ifindex = socket->own_namespace ? interface_in(sk) : 0;
+		bytes = news->received + news->segments_received * headers;
+		count_all(&of_packets, bytes, news->segments_received);
+	}
+}
+
+static __always_inline void add_to_stats(struct tcp_stats *stats, const struct news *news)
+{
+	if (news->acknowledged)
+		__sync_fetch_and_add(&stats->sent, news->acknowledged);
+	if (news->received)
+		__sync_fetch_and_add(&stats->received, news->received);
+	if (news->out_of_order)
+		__sync_fetch_and_add(&stats->out_of_order, news->out_of_order);
 }
 
 static __always_inline void sample_rtt(const struct sock *sk, struct tcp_stats *stats)
@@ -195,34 +277,39 @@ static __always_inline void take_owner(const struct sock *sk, struct socket *soc
 
 static __always_inline void closed(const struct sock *sk, struct socket *socket, int before)
 {
+	_Bool was_open = before != BPF_TCP_SYN_SENT && before != BPF_TCP_SYN_RECV;
 	struct tcp_stats *stats;
-	int error = BPF_CORE_READ(sk, sk_err);
-	__u64 now;
+	struct flow_key key;
+	struct news news = {};
+	int error = sk->sk_err;
+	__u64 time;
 
-	if (socket) {
+	if (socket)
 		socket->has_key = 0;
-		add_to_flow(socket);
-	}
-	if (before == BPF_TCP_LISTEN || (!socket && before != BPF_TCP_SYN_SENT))
+	if (before == BPF_TCP_LISTEN || (!socket && before != BPF_TCP_SYN_SENT) || !key_of(sk, socket, &key))
 		return;
-	stats = stats_of(sk, socket);
+	if (socket && was_open) {
+		take_news(sk, socket, &news);
+		if (socket->counts_itself)
+			add_to_flows(sk, socket, &key, &news);
+		socket->counts_itself = 0;
+	}
+	stats = tcp_stats_of(&key);
 	if (!stats)
 		return;
-	if (before == BPF_TCP_SYN_SENT || before == BPF_TCP_SYN_RECV) {
+	if (!socket || !was_open) {
 		__sync_fetch_and_add(&stats->failed[failure_of(error)], 1);
 		return;
 	}
-	now = bpf_ktime_get_ns();
+	time = bpf_ktime_get_ns();
 	if (error == ECONNRESET || error == EPIPE)
 		__sync_fetch_and_add(&stats->failed[FAILED_RESET], 1);
 	else if (error == ETIMEDOUT)
 		__sync_fetch_and_add(&stats->failed[FAILED_TIMED_OUT], 1);
-	if (socket) {
-		catch_up(sk, socket, stats);
-		if (socket->established && now > socket->established)
-			count_in(&stats->lifetime, (now - socket->established) / 1000000);
-		socket->established = 0;
-	}
+	add_to_stats(stats, &news);
+	if (socket->established && time > socket->established)
+		count_in(&stats->lifetime, (time - socket->established) / 1000000);
+	socket->established = 0;
 	sample_rtt(sk, stats);
 	__sync_fetch_and_add(&stats->closed, 1);
 }
@@ -232,7 +319,8 @@ int BPF_PROG(state_changed, const struct sock *sk, int before, int after)
 {
 	struct socket *socket;
 	struct tcp_stats *stats;
-	__u64 now;
+	struct news news;
+	__u64 time;
 
 	if (sk->sk_protocol != PROTO_TCP)
 		return 0;
@@ -250,13 +338,15 @@ int BPF_PROG(state_changed, const struct sock *sk, int before, int after)
 			take_owner(sk, socket, ROLE_SERVER);
 		break;
 	case BPF_TCP_ESTABLISHED:
-		now = bpf_ktime_get_ns();
+		time = bpf_ktime_get_ns();
 		socket = socket_of(sk, 1);
 		if (!socket)
 			break;
-		socket->established = now;
-		/* The acknowledgement of the SYN counts as a byte. */
-		socket->sent = BPF_CORE_READ((const struct tcp_sock *)sk, bytes_acked);
+		socket->established = time;
+		/* The handshake was looked at; its acknowledgement counts as a byte. */
+		take_news(sk, socket, &news);
+		socket->received = 0;
+		socket->counts_itself = now.sockets_count;
 		if (before == BPF_TCP_SYN_RECV)
 			socket->role = ROLE_SERVER;
 		stats = stats_of(sk, socket);
@@ -264,8 +354,8 @@ int BPF_PROG(state_changed, const struct sock *sk, int before, int after)
 			break;
 		if (before == BPF_TCP_SYN_SENT) {
 			__sync_fetch_and_add(&stats->opened, 1);
-			if (socket->opened && now > socket->opened)
-				count_in(&stats->connect, (now - socket->opened) / 1000);
+			if (socket->opened && time > socket->opened)
+				count_in(&stats->connect, (time - socket->opened) / 1000);
 		} else {
 			__sync_fetch_and_add(&stats->accepted, 1);
 		}
@@ -331,9 +421,20 @@ static __always_inline _Bool is_open(int state)
 
 static __always_inline void look_at(const struct sock *sk, struct socket *socket)
 {
-	int state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	int state = sk->__sk_common.skc_state;
 	struct tcp_stats *stats;
+	struct flow_key key;
+	struct news news;
 
+	if (settings.socket_store) {
+		/* More than one process may have it. */
+		if (socket->pass == now.pass)
+			return;
+		socket->pass = now.pass;
+		lose(SOCKETS, 0, 1);
+	}
+	if (sk->sk_protocol != PROTO_TCP)
+		return;
 	if (state == BPF_TCP_LISTEN) {
 		__u32 drops = BPF_CORE_READ(sk, sk_drops.counter);
 
@@ -345,13 +446,19 @@ static __always_inline void look_at(const struct sock *sk, struct socket *socket
 		socket->drops = drops;
 		return;
 	}
-	if (!is_open(state))
+	/* One that is being closed adds up by itself. */
+	if (!is_open(state) || !key_of(sk, socket, &key))
 		return;
-	stats = stats_of(sk, socket);
+	take_news(sk, socket, &news);
+	if (socket->counts_itself)
+		add_to_flows(sk, socket, &key, &news);
+	socket->counts_itself = now.sockets_count;
+	stats = tcp_stats_of(&key);
 	if (!stats)
 		return;
-	catch_up(sk, socket, stats);
-	if (state == BPF_TCP_ESTABLISHED) {
+	add_to_stats(stats, &news);
+	/* The first pass is made before the first reading. */
+	if (state == BPF_TCP_ESTABLISHED && (now.pass != 1 || !settings.socket_store)) {
 		sample_rtt(sk, stats);
 		__sync_fetch_and_add(&stats->active, 1);
 	}
@@ -364,14 +471,56 @@ int every_socket(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct socket *socket = ctx->value;
 
-	if (socket)
-		lose(SOCKETS, 0, 1);
-	if (sk && socket && sk->sk_protocol == PROTO_TCP) {
-		/* One that is being closed adds up by itself. */
-		if (sk->__sk_common.skc_state != BPF_TCP_CLOSE)
-			add_to_flow(socket);
+	if (sk && socket)
 		look_at(sk, socket);
+	return 0;
+}
+
+/* Before it is looked at for the first time: what it has counted until now is not ours. */
+static __always_inline void meet(const struct sock *sk, struct socket *socket)
+{
+	struct news before;
+
+	if (sk->sk_protocol != PROTO_TCP)
+		return;
+	take_news(sk, socket, &before);
+	socket->drops = BPF_CORE_READ(sk, sk_drops.counter);
+	if (sk->__sk_common.skc_state == BPF_TCP_LISTEN)
+		socket->role = ROLE_SERVER;
+}
+
+/* The same, but for those that no process has open; also those that were there before the agent. */
+SEC("iter/task_file")
+int every_file(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket___of_kernel *of_file;
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (!task || !file)
+		return 0;
+	of_file = (void *)bpf_sock_from_file(file);
+	if (!of_file)
+		return 0;
+	sk = of_file->sk;
+	if (!sk)
+		return 0;
+	family = sk->__sk_common.skc_family;
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	socket = socket_of(sk, 0);
+	if (!socket) {
+		socket = socket_of(sk, 1);
+		if (!socket)
+			return 0;
+		BPF_CORE_READ_STR_INTO(&socket->comm, task, comm);
+		socket->cgroup = cgroup_of_socket(sk);
+		meet(sk, socket);
 	}
+	look_at(sk, socket);
 	return 0;
 }
 
@@ -390,21 +539,15 @@ int every_tcp(struct bpf_iter__tcp *ctx)
 	if (!sk)
 		return 0;
 	socket = socket_of(sk, 0);
-	if (socket) {
-		if (!settings.socket_store)
-			look_at(sk, socket);
-		return 0;
+	if (socket && !settings.socket_store)
+		look_at(sk, socket);
+	if (!socket) {
+		socket = socket_of(sk, 1);
+		if (!socket)
+			return 0;
+		meet(sk, socket);
 	}
-	socket = socket_of(sk, 1);
-	if (!socket)
-		return 0;
-	socket->sent = BPF_CORE_READ((struct tcp_sock *)sk, bytes_acked);
-	socket->received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
-	socket->out_of_order = BPF_CORE_READ((struct tcp_sock *)sk, rcv_ooopack);
-	socket->drops = BPF_CORE_READ(sk, sk_drops.counter);
 	socket->own_namespace = 1;
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN)
-		socket->role = ROLE_SERVER;
 	return 0;
 }
 

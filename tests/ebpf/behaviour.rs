@@ -16,7 +16,7 @@ fn held() -> [usize; 4] {
     use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
 
     const OURS: [&str; 6] =
-        ["cgroup_egress", "cgroup_ingress", "state_changed", "dropped", "every_socket", "cgroup_made"];
+        ["cgroup_egress", "cgroup_ingress", "state_changed", "dropped", "every_file", "cgroup_made"];
     let of_bpf = |target: &std::path::PathBuf| target.to_string_lossy().starts_with("anon_inode:bpf");
     let files =
         fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
@@ -62,9 +62,14 @@ fn what_runs_is_reported() {
     let Some(watch) = Watch::start("{}", &["flows", "tcp", "drops"]) else { return };
     let entry = &watch.board.components()["receiver:ebpfreceiver"];
     assert_eq!(entry.state, ComponentState::Running, "{}", entry.detail);
+    let reports = watch.observer.programs().reports();
+    let down: Vec<_> =
+        reports.iter().filter(|report| report.result.is_err()).map(|report| report.program).collect();
+    // Some kernels do not let it; another does its work then.
+    assert!(down.is_empty() || down == ["every_socket"], "{down:?}");
     let up = watch.telemetry.snapshot();
     let up = up.iter().filter(|sample| sample.name == "kmagent_ebpf_program_up" && sample.value == 1);
-    assert_eq!(up.count(), 12);
+    assert_eq!(up.count(), 13 - down.len());
 }
 
 #[test]
@@ -150,7 +155,12 @@ fn without_type_information_flows_are_still_told() {
 #[test]
 fn without_any_right_the_list_of_sockets_is_left_and_the_log_names_what_is_missing() {
     let Some(log) = agent_log("", "setpriv --inh-caps=-all --bounding-set=-all") else { return };
-    assert!(log.contains("no flows; TCP from the list of sockets"), "{log}");
+    // The list of tracked connections may be read by root, where the kernel has one.
+    let flows = ["no flows", "flows of the tracked connections"];
+    assert!(
+        flows.iter().any(|flows| log.contains(&format!("{flows}; TCP from the list of sockets"))),
+        "{log}"
+    );
     for capability in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"] {
         assert!(log.contains(capability), "{log}");
     }

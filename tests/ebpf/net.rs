@@ -39,6 +39,26 @@ impl Cable {
         format!("10.213.{}.{host}", self.net)
     }
 
+    /// A namespace that reaches `b` through `a`, which forwards: 10.214.n.2, and `a` is 10.214.n.1 to it.
+    pub fn behind_a(&self) -> Space {
+        let (n, id) = (self.net, std::process::id());
+        let space = Space::new(format!("kmc{id}n{n}"));
+        let (a, name) = (&self.a.0, &space.0);
+        run(&format!("ip -n {a} link add vc type veth peer name vd netns {name}"));
+        for (space, device, host) in [(a, "vc", 1), (name, "vd", 2)] {
+            run(&format!("ip -n {space} addr add 10.214.{n}.{host}/24 dev {device}"));
+            run(&format!("ip -n {space} link set {device} up"));
+        }
+        run(&format!("ip -n {name} route add default via 10.214.{n}.1"));
+        run(&format!("ip -n {} route add 10.214.{n}.0/24 via 10.213.{n}.1", self.b.0));
+        self.a.command("echo 1 > /proc/sys/net/ipv4/ip_forward");
+        space
+    }
+
+    pub fn address_behind(&self, host: u32) -> String {
+        format!("10.214.{}.{host}", self.net)
+    }
+
     pub fn address_v6(&self, host: u32) -> String {
         format!("fd00:213:{}::{host}", self.net)
     }

@@ -201,6 +201,48 @@ fn a_connection_that_lives_on_is_counted_at_every_reading() {
 fn without_a_pass_over_sockets_connections_that_live_on_are_counted_too() {
     lives_on("{features: [flows]}");
     lives_on("{features: [flows, tcp], exclude_programs: [every_socket]}");
+    lives_on("{features: [flows, tcp], exclude_programs: [every_socket, every_file]}");
+}
+
+#[test]
+fn a_connection_that_was_there_before_the_agent_is_counted_from_then_on_with_its_process() {
+    const BYTES: usize = 300_000;
+    // Other tests run beside this one until it watches, and count what is sent to their port.
+    const PORT: u16 = 5299;
+    if !rustix::process::geteuid().is_root() {
+        return super::skip("it needs root").unwrap_or_default();
+    }
+    let cable = Cable::new();
+    let to = cable.address(2);
+    let bind = to.clone();
+    let listener = cable.b.run(move || TcpListener::bind((bind, PORT)).unwrap());
+    let client = cable.a.run(move || TcpStream::connect((to, PORT)).unwrap());
+    let (mut server, _) = listener.accept().unwrap();
+    let mut send = || {
+        let writer = client.try_clone();
+        let writer = std::thread::spawn(move || writer.unwrap().write_all(&vec![1; BYTES]).unwrap());
+        server.read_exact(&mut vec![0; BYTES]).unwrap();
+        writer.join().unwrap();
+    };
+    send();
+    let Some(mut watch) = Watch::start("{features: [flows, tcp]}", &["flows", "sockets"]) else { return };
+    send();
+    let points = watch.read();
+    for side in ["egress", "ingress"] {
+        let flow = [("server.port", "5299"), ("iface.direction", side), ("direction", "request")];
+        let bytes = points.total("obi.network.flow.bytes", &flow);
+        let packets = points.total("obi.network.flow.packets", &flow);
+        assert_close(bytes - packets * 52.0, BYTES as f64, side);
+        let known = points.of("obi.network.flow.bytes", &flow);
+        assert!(
+            known.iter().all(|point| point.attributes.contains_key("process.executable.name")),
+            "{known:?}"
+        );
+    }
+    let open = [("server.port", "5299"), ("connection.role", "client")];
+    assert_eq!(points.total("kmagent.tcp.connections.active", &open), 1.0);
+    drop((client, server));
+    assert_eq!(watch.read().total("kmagent.tcp.connections.active", &open), 0.0);
 }
 
 #[test]

@@ -3,19 +3,21 @@
 //!
 //! [`kernel::Programs`] loads and reads them, [`resolve::Resolver`] finds out who is who through the
 //! cgroups ([`owners`]) and the API server ([`cluster`]), [`observations::Observations`] adds up and
-//! makes metrics. Where no program can be loaded [`socket_diag`] tells what it can.
+//! makes metrics. Where no program can be loaded [`socket_diag`] and [`conntrack`] tell what they can.
 
 mod attributes;
 mod cgroup_path;
 mod cidr;
 mod cluster;
 mod config;
+mod conntrack;
 pub mod dns;
 pub mod endpoint;
 mod filter;
 pub mod kernel;
 mod metrics;
 mod mistakes;
+mod netlink;
 mod observations;
 mod owners;
 mod reconcile;

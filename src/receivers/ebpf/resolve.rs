@@ -224,6 +224,12 @@ impl Resolver {
         (Arc::new(Here { endpoint, ..Here::default() }), is_settled)
     }
 
+    /// Whether a pod of this node has that address, as far as the cluster is followed.
+    pub fn is_of_this_node(&mut self, address: IpAddr) -> bool {
+        let endpoint = self.there(address);
+        endpoint.kind == "Pod" && !endpoint.node.is_empty() && *endpoint.node == *self.settings.node
+    }
+
     /// Who has that address.
     fn there(&mut self, address: IpAddr) -> Arc<Endpoint> {
         if let Some(known) = self.by_address.get(&address) {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::cluster::{Cluster, Scope};
+use super::conntrack::{self, Conntrack};
 use super::dns::Lookups;
+use super::kernel::records::{Direction, FlowKey};
 use super::kernel::{Programs, Vantage, cgroup_tree, present};
 use super::observations::Observations;
 use super::owners::Owners;
@@ -32,6 +34,7 @@ pub struct Observing {
 /// DNS messages are taken out of their ring so often: it has room for some 800.
 const DNS_PAUSE: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(3600);
+const CONNTRACK: &str = "tracked connections";
 
 impl Observing {
     pub fn new(settings: Settings, context: Context) -> Result<Self, BuildError> {
@@ -121,6 +124,7 @@ pub struct Observer {
     context: Context,
     programs: Programs,
     diag: Option<SocketDiag>,
+    conntrack: Option<Conntrack>,
     resolver: Resolver,
     observations: Observations,
     lookups: Lookups,
@@ -163,11 +167,13 @@ impl Observer {
             context,
             programs,
             diag,
+            conntrack: None,
             scope,
             resource,
         };
         let Self { programs, observations, .. } = &mut observer;
         observations.reconcile(&present(), |interface| programs.watches(interface));
+        observer.said_once(CONNTRACK, Self::track);
         observer.announce();
         observer
     }
@@ -204,6 +210,7 @@ impl Observer {
                 .take_flows(|key, traffic| observations.flow(&key, traffic, at_interfaces, resolver))
                 .map_err(|error| error.to_string())
         });
+        self.said_once(CONNTRACK, Self::read_conntrack);
         self.said_once("tcp", |Self { programs, diag, resolver, observations, .. }| {
             match diag {
                 Some(diag) => diag.take(|key, stats| observations.tcp(&key, &stats, resolver)),
@@ -229,6 +236,50 @@ impl Observer {
         self.account();
     }
 
+    /// Where no program sees packets, those whom the firewall tracks are looked at.
+    fn track(&mut self) -> Result<(), String> {
+        let is_wanted = self.settings.wanted.flows && self.programs.vantage == Vantage::Nowhere;
+        if is_wanted && self.conntrack.is_none() {
+            self.conntrack = Some(Conntrack::open()?);
+            log::info!("{}: flows are those of the tracked connections (conntrack)", self.context.id);
+        }
+        Ok(())
+    }
+
+    /// Another firewall may have begun to track after the agent: then they are found at the next reading.
+    fn read_conntrack(&mut self) -> Result<(), String> {
+        if self.conntrack.is_none() {
+            self.track()?;
+            if self.conntrack.is_some() {
+                self.announce();
+            }
+        }
+        let Self { conntrack: Some(conntrack), resolver, observations, settings, .. } = self else {
+            return Ok(());
+        };
+        let is_wanted = |key: &FlowKey| match key.direction() {
+            Direction::Ingress => settings.wanted.ingress,
+            Direction::Egress => settings.wanted.egress,
+        };
+        let here = conntrack::addresses().unwrap_or_default();
+        let without_room = conntrack.take(|connection| {
+            let flows =
+                connection.flows(|address| here.contains(&address) || resolver.is_of_this_node(address));
+            for (key, traffic) in
+                flows.into_iter().filter(|(key, traffic)| traffic.packets > 0 && is_wanted(key))
+            {
+                observations.flow(&key, traffic, false, resolver);
+            }
+        });
+        observations.miss("too_many_connections", without_room.map_err(|error| error.to_string())?);
+        if Conntrack::counts() {
+            return Ok(());
+        }
+        Err("the kernel tracks them and does not count their packets: set the sysctl \
+             net.netfilter.nf_conntrack_acct to 1"
+            .to_owned())
+    }
+
     /// Takes the DNS messages that have come.
     pub fn read_dns(&mut self) {
         if !self.hears_dns {
@@ -245,11 +296,22 @@ impl Observer {
 
     /// Everything counted so far, in pieces.
     pub fn emit(&self, mut push: impl FnMut(ResourceMetrics) -> bool) {
-        let programs: Vec<(&'static str, bool)> =
-            self.programs.reports().iter().map(|report| (report.program, report.result.is_ok())).collect();
+        let programs: Vec<(&'static str, bool)> = self
+            .programs
+            .reports()
+            .iter()
+            .map(|report| (report.program, report.result.is_ok()))
+            .chain(self.stand_ins())
+            .collect();
         self.observations.emit(&programs, |metrics: Vec<Metric>| {
             push(resource_metrics(self.resource.clone(), &self.scope, "", metrics))
         });
+    }
+
+    /// What tells in the place of programs that do not run.
+    fn stand_ins(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let stand_ins = [("sock_diag", self.diag.is_some()), ("conntrack", self.conntrack.is_some())];
+        stand_ins.into_iter().filter(|(_, is_used)| *is_used)
     }
 
     /// Runs a part of a reading; the first failure of its kind is logged.
@@ -269,16 +331,15 @@ impl Observer {
         let reports = self.programs.reports();
         let running: Vec<_> =
             reports.iter().filter(|report| report.result.is_ok()).map(|report| report.program).collect();
-        for report in reports {
-            let up = self.context.telemetry.gauge(
-                "kmagent_ebpf_program_up",
-                &[("receiver", &id.to_string()), ("program", report.program)],
-            );
-            up.set(u64::from(report.result.is_ok()));
+        let of_programs = reports.iter().map(|report| (report.program, report.result.is_ok()));
+        for (program, is_up) in of_programs.chain(self.stand_ins()) {
+            let labels = [("receiver", &*id.to_string()), ("program", program)];
+            self.context.telemetry.gauge("kmagent_ebpf_program_up", &labels).set(u64::from(is_up));
         }
         let vantage = match self.programs.vantage {
             Vantage::Sockets => "flows at the sockets of all cgroups",
             Vantage::Interfaces => "flows at the network interfaces, without processes and containers",
+            Vantage::Nowhere if self.conntrack.is_some() => "flows of the tracked connections",
             Vantage::Nowhere if self.settings.wanted.flows => "no flows",
             Vantage::Nowhere => "flows are not asked for",
         };
@@ -288,6 +349,10 @@ impl Observer {
         let mut failures: Vec<(&str, Vec<&str>)> = Vec::new();
         for report in reports {
             if let Err(why) = &report.result {
+                if self.programs.has_stand_in(report.program) {
+                    log::info!("{id}: another program does the work of {}: {why}", report.program);
+                    continue;
+                }
                 match failures.iter_mut().find(|(known, _)| known == why) {
                     Some((_, programs)) => programs.push(report.program),
                     None => failures.push((why, vec![report.program])),
@@ -313,7 +378,8 @@ impl Observer {
     fn account(&self) {
         let receiver = self.context.id.to_string();
         let telemetry = &self.context.telemetry;
-        for (map, bytes) in self.programs.memory() {
+        let tracked = self.conntrack.as_ref().map(|conntrack| ("conntrack".to_owned(), conntrack.memory()));
+        for (map, bytes) in self.programs.memory().into_iter().chain(tracked) {
             telemetry.gauge("kmagent_ebpf_map_bytes", &[("receiver", &receiver), ("map", &map)]).set(bytes);
         }
         let (series, memory) = self.size();

@@ -5,22 +5,17 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::net::IpAddr;
 
-use rustix::net::netlink::{self, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with, sockopt,
-};
+use rustix::net::netlink::SOCK_DIAG;
 
 use super::kernel::records::{FlowKey, Role, TcpStats};
+use super::netlink::{Netlink, address, attributes, u32_at, u64_at};
 
 /// Asks for the sockets, and remembers what they had counted.
 pub struct SocketDiag {
-    socket: OwnedFd,
-    buffer: Vec<u8>,
-    sequence: u32,
+    kernel: Netlink,
+    look: u32,
     known: HashMap<u64, Known>,
     /// Names of processes by the inode of their socket.
     processes: HashMap<u32, String>,
@@ -58,36 +53,22 @@ struct Info {
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const REQUEST_DUMP: u16 = 0x301;
-const HEADER: usize = 16;
 const TCP: u8 = 6;
 const ESTABLISHED: u8 = 1;
 const LISTEN: u8 = 10;
 /// Established and what comes after, but for `TIME_WAIT`; and who listens.
 const STATES: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << LISTEN | 1 << 11;
 const INET_DIAG_INFO: u16 = 2;
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Sockets that are remembered.
 const MOST: usize = 200_000;
 
 impl SocketDiag {
     pub fn open() -> io::Result<Self> {
-        let socket = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            Some(netlink::SOCK_DIAG),
-        )?;
-        bind(&socket, &SocketAddrNetlink::new(0, 0))?;
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
         let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
         let ephemeral_from = range.split_whitespace().next().and_then(|low| low.parse().ok());
         Ok(Self {
-            socket,
-            buffer: vec![0; 64 << 10],
-            sequence: 0,
+            kernel: Netlink::open(Some(SOCK_DIAG))?,
+            look: 0,
             known: HashMap::new(),
             processes: HashMap::new(),
             ephemeral_from: ephemeral_from.unwrap_or(32_768),
@@ -107,7 +88,8 @@ impl SocketDiag {
         if entries.iter().any(|entry| !self.processes.contains_key(&entry.inode)) {
             self.processes = processes();
         }
-        let look = self.sequence;
+        self.look = self.look.wrapping_add(1);
+        let look = self.look;
         for entry in entries {
             let (key, stats) = self.observe(&entry, &listening, look);
             each(key, stats);
@@ -173,41 +155,14 @@ impl SocketDiag {
     }
 
     fn list(&mut self, family: u8, entries: &mut Vec<Entry>) -> io::Result<()> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut request = Vec::with_capacity(HEADER + 56);
-        request.extend((HEADER as u32 + 56).to_ne_bytes());
-        request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-        request.extend(REQUEST_DUMP.to_ne_bytes());
-        request.extend(self.sequence.to_ne_bytes());
-        request.extend(0_u32.to_ne_bytes());
-        request.extend([family, TCP, 1 << (INET_DIAG_INFO - 1), 0]);
-        request.extend(STATES.to_ne_bytes());
-        request.resize(HEADER + 56, 0);
-        send(&self.socket, &request, SendFlags::empty())?;
-        loop {
-            let (_, length) = recv(&self.socket, &mut self.buffer[..], RecvFlags::empty())?;
-            let mut rest = &self.buffer[..length.min(self.buffer.len())];
-            if rest.is_empty() {
-                return Ok(());
+        let mut question = vec![family, TCP, 1 << (INET_DIAG_INFO - 1), 0];
+        question.extend(STATES.to_ne_bytes());
+        question.resize(56, 0);
+        self.kernel.list(SOCK_DIAG_BY_FAMILY, &question, |kind, body| {
+            if kind == SOCK_DIAG_BY_FAMILY {
+                entries.extend(entry(body));
             }
-            while let Some((kind, sequence, body, next)) = message(rest) {
-                rest = next;
-                // An answer to an earlier question that was given up on.
-                if sequence != self.sequence {
-                    continue;
-                }
-                match kind {
-                    NLMSG_DONE => return Ok(()),
-                    NLMSG_ERROR => {
-                        let code =
-                            body.get(..4).and_then(|code| code.try_into().ok()).map_or(0, i32::from_ne_bytes);
-                        return Err(io::Error::from_raw_os_error(-code));
-                    }
-                    SOCK_DIAG_BY_FAMILY => entries.extend(entry(body)),
-                    _ => {}
-                }
-            }
-        }
+        })
     }
 }
 
@@ -228,26 +183,19 @@ fn role(local: (IpAddr, u16), remote: (IpAddr, u16), listening: &HashSet<u16>, e
     if is_client { Role::Client } else { Role::Server }
 }
 
-/// Kind, sequence and body of the first message, and what follows it.
-fn message(bytes: &[u8]) -> Option<(u16, u32, &[u8], &[u8])> {
-    let header = bytes.get(..HEADER)?;
-    let length = u32::from_ne_bytes(header[..4].try_into().ok()?) as usize;
-    let body = bytes.get(HEADER..length)?;
-    let next = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((u16_at(header, 4)?, u32_at(header, 8)?, body, next))
-}
-
 /// `struct inet_diag_msg` with its attributes.
 fn entry(body: &[u8]) -> Option<Entry> {
     const FIXED: usize = 72;
     let fixed = body.get(..FIXED)?;
     let port = |place: usize| u16::from_be_bytes([fixed[place], fixed[place + 1]]);
-    let family = fixed[0];
+    let length = match fixed[0] {
+        2 => 4,
+        10 => 16,
+        _ => return None,
+    };
     let mut info = Info::default();
-    let mut rest = &body[FIXED..];
-    while let Some(length) = u16_at(rest, 0).map(usize::from).filter(|length| *length >= 4) {
-        let Some(value) = rest.get(4..length) else { break };
-        if u16_at(rest, 2) == Some(INET_DIAG_INFO) {
+    for (kind, value) in attributes(&body[FIXED..]) {
+        if kind == INET_DIAG_INFO {
             info = Info {
                 rtt: u32_at(value, 68).unwrap_or(0),
                 retransmits: u32_at(value, 100).unwrap_or(0),
@@ -255,24 +203,15 @@ fn entry(body: &[u8]) -> Option<Entry> {
                 received: u64_at(value, 128).unwrap_or(0),
             };
         }
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(Entry {
         state: fixed[1],
-        local: (address(family, &fixed[8..24])?, port(4)),
-        remote: (address(family, &fixed[24..40])?, port(6)),
+        local: (address(&fixed[8..8 + length])?, port(4)),
+        remote: (address(&fixed[24..24 + length])?, port(6)),
         cookie: u64_at(fixed, 44)?,
         inode: u32_at(fixed, 68)?,
         info,
     })
-}
-
-fn address(family: u8, bytes: &[u8]) -> Option<IpAddr> {
-    match family {
-        2 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(&bytes[..4]).ok()?).into()),
-        10 => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)).to_canonical()),
-        _ => None,
-    }
 }
 
 /// Names of the processes by the inodes of their sockets, as far as they may be seen.
@@ -299,18 +238,6 @@ fn processes() -> HashMap<u32, String> {
         }
     }
     found
-}
-
-fn u16_at(bytes: &[u8], place: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(place..place + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], place: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(place..place + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], place: usize) -> Option<u64> {
-    Some(u64::from_ne_bytes(bytes.get(place..place + 8)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -355,11 +282,6 @@ mod tests {
         #[test]
         fn any_answer_is_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = entry(&bytes);
-            let mut rest = &bytes[..];
-            while let Some((_, _, _, next)) = message(rest) {
-                if next.len() >= rest.len() { break; }
-                rest = next;
-            }
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct Wanted {
 }
 
 /// All programs, by name.
-pub const PROGRAMS: [&str; 14] = [
+pub const PROGRAMS: [&str; 15] = [
     "cgroup_egress",
     "cgroup_ingress",
     "tc_egress",
@@ -71,6 +71,7 @@ pub const PROGRAMS: [&str; 14] = [
     "reset_sent",
     "reset_received",
     "every_socket",
+    "every_file",
     "every_tcp",
     "every_udp",
     "dropped",

@@ -17,6 +17,7 @@ pub struct Settings {
     pub directions: u8,
     pub socket_store: bool,
     pub cgroup_v1: bool,
+    pub count_tcp: bool,
     pub beacon: String,
 }
 
@@ -29,8 +30,8 @@ impl Settings {
         bytes.extend(self.ephemeral_from.to_ne_bytes());
         bytes.extend(self.dns_port.to_ne_bytes());
         bytes.extend([u8::from(self.count_flows), u8::from(self.capture_dns), self.directions]);
-        bytes.extend([u8::from(self.socket_store), u8::from(self.cgroup_v1)]);
-        bytes.extend([0; 7]);
+        bytes.extend([u8::from(self.socket_store), u8::from(self.cgroup_v1), u8::from(self.count_tcp)]);
+        bytes.extend([0; 6]);
         bytes.extend(self.beacon.bytes().take(15));
         bytes.resize(44, 0);
         bytes

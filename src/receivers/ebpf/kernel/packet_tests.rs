@@ -28,6 +28,7 @@ impl Bench {
             directions: 3,
             socket_store: true,
             cgroup_v1: false,
+            count_tcp: true,
             beacon: "nobody".to_owned(),
         };
         let sizes = [("flows", 4096), ("tcp", 64), ("dns", 4096)];

@@ -25,16 +25,21 @@ const AT_INTERFACES: [&str; 2] = ["tc_egress", "tc_ingress"];
 const OWNERS: &str = "socket_created";
 const STATES: &str = "state_changed";
 const TRACING: [&str; 4] = [STATES, "retransmitted", "reset_sent", "reset_received"];
+/// Over all sockets, by what is kept at them or by who has them open: one is enough.
 const EVERY_SOCKET: &str = "every_socket";
+const EVERY_FILE: &str = "every_file";
+const PASSES: [&str; 2] = [EVERY_SOCKET, EVERY_FILE];
 const SEEDS: [&str; 2] = ["every_tcp", "every_udp"];
 
 /// Bytes of the ring for DNS messages: some 800 of them.
 const RING: u32 = 512 << 10;
 const DROP_KINDS: u32 = 2048;
 /// `struct socket`, and what the kernel puts before it.
-const SOCKET_BYTES: u64 = 216 + 72;
+const SOCKET_BYTES: u64 = 168 + 72;
 const SOCKETS_BY_ADDRESS: u32 = 16_384;
 const DNS_PORT: u16 = 53;
+/// What the programs of an object are told while they run.
+const NOW: &str = ".data.now";
 
 /// The programs that run. Dropping it takes them out of the kernel.
 pub struct Programs {
@@ -45,6 +50,9 @@ pub struct Programs {
     maps: Maps,
     /// Runs over every socket of the node.
     passes: Vec<Link>,
+    /// How often they did.
+    pass: u32,
+    sockets_count: bool,
     links: Vec<Link>,
     interfaces: Option<Interfaces>,
     dns: Option<DnsRing>,
@@ -68,6 +76,8 @@ struct Maps {
     drops: Option<MapHandle>,
     lost: Option<MapHandle>,
     cgroups: Option<MapHandle>,
+    /// What the programs for TCP are told while they run.
+    now: Option<MapHandle>,
     /// For the account of memory alone.
     others: Vec<MapHandle>,
 }
@@ -83,6 +93,8 @@ impl Programs {
             flow: None,
             maps: Maps::default(),
             passes: Vec::new(),
+            pass: 0,
+            sockets_count: false,
             links: Vec::new(),
             interfaces: None,
             dns: None,
@@ -104,6 +116,7 @@ impl Programs {
             capture_dns: wanted.dns,
             directions: u8::from(wanted.ingress) | u8::from(wanted.egress) << 1,
             socket_store: true,
+            count_tcp: wanted.tcp,
             cgroup_v1: root.is_err() && fs::metadata("/sys/fs/cgroup/memory").is_ok(),
             beacon: format!("km{:013x}", fastrand::u64(..) >> 12),
         };
@@ -116,7 +129,8 @@ impl Programs {
         if wanted.flows || wanted.dns || wanted.tcp {
             programs.start_flow(wanted, &settings, &sizes, root);
         }
-        if wanted.tcp {
+        // For flows alone connections are followed too, where that spares a look at every packet.
+        if wanted.tcp || (wanted.flows && programs.vantage == Vantage::Sockets) {
             programs.start_tcp(wanted, &mut settings, &sizes);
         }
         if wanted.drops {
@@ -136,6 +150,11 @@ impl Programs {
         self.reports.iter().any(|report| report.feature == feature && report.result.is_ok())
     }
 
+    /// Whether another program does all the work of this one.
+    pub fn has_stand_in(&self, program: &str) -> bool {
+        program == EVERY_SOCKET && self.runs(EVERY_FILE)
+    }
+
     /// What the flows have counted since the last call.
     pub fn take_flows(&mut self, mut each: impl FnMut(FlowKey, Traffic)) -> io::Result<()> {
         let Some(flows) = &self.maps.flows else { return Ok(()) };
@@ -151,6 +170,10 @@ impl Programs {
 
     /// Looks at every socket: what it has counted is among the flows and connections then.
     pub fn pass_over_sockets(&mut self) -> io::Result<()> {
+        self.pass = self.pass.wrapping_add(1);
+        if let Some(now) = &self.maps.now {
+            tell(now, self.sockets_count, self.pass).map_err(io::Error::other)?;
+        }
         self.passes.iter().try_for_each(run)
     }
 
@@ -357,12 +380,18 @@ impl Programs {
         // Flows that are not shared are not counted: they need no room here.
         let mut sizes: Vec<_> = sizes.iter().copied().filter(|(name, _)| *name != "flows").collect();
         sizes.push(("flows", 1));
-        let names: Vec<_> = TRACING.into_iter().chain([EVERY_SOCKET]).chain(SEEDS).collect();
+        let tracing = if wanted.tcp { &TRACING[..] } else { &[STATES] };
+        let names: Vec<_> = tracing.iter().copied().chain(PASSES).chain(SEEDS).collect();
         let (mut object, mut refused) =
             Recipe { image: TCP, settings, sizes: &sizes, shared: &shared, exclude }.load(&names);
         let why_not = |program: &str| refused.iter().find(|(name, _)| *name == program).map(|(_, why)| why);
-        if why_not(STATES).is_some_and(|why| why != EXCLUDED) || why_not(EVERY_SOCKET).is_some() {
-            let is_excluded = why_not(EVERY_SOCKET).is_some_and(|why| why == EXCLUDED);
+        let has_no_store = why_not(STATES).is_some_and(|why| why != EXCLUDED);
+        let has_no_pass = PASSES.iter().all(|pass| why_not(pass).is_some());
+        if !wanted.tcp && (has_no_store || has_no_pass) {
+            return self.refused(refused);
+        }
+        if has_no_store || has_no_pass {
+            let excluded = PASSES.map(|pass| why_not(pass).is_some_and(|why| why == EXCLUDED));
             settings.socket_store = false;
             sizes.push(("by_address", SOCKETS_BY_ADDRESS));
             let names: Vec<_> = TRACING.into_iter().chain([SEEDS[0]]).collect();
@@ -370,18 +399,21 @@ impl Programs {
                 Recipe { image: TCP, settings, sizes: &sizes, shared: &shared, exclude }.load(&names);
             if second.is_some() {
                 (object, refused) = (second, refused_again);
-                let why = if is_excluded { EXCLUDED } else { "the kernel is older than 5.11" };
-                self.report(EVERY_SOCKET, Err(why.to_owned()));
+                for (pass, is_excluded) in PASSES.into_iter().zip(excluded) {
+                    let why = if is_excluded { EXCLUDED } else { "the kernel does not let it: 5.11 does" };
+                    self.report(pass, Err(why.to_owned()));
+                }
             }
         }
         self.refused(refused);
         let Some(object) = object else { return };
-        for name in TRACING {
+        for name in tracing.iter().copied() {
             if !self.is_known(name) {
                 let link = attach_to_tracepoint(&object, name);
                 self.attached(name, link);
             }
         }
+        self.maps.now = map(&object, NOW);
         if !self.is_known(EVERY_SOCKET) {
             let sockets = map(&object, "sockets");
             let link = attach(&object, EVERY_SOCKET, |program| match &sockets {
@@ -389,16 +421,14 @@ impl Programs {
                 None => Err(io::Error::from(io::ErrorKind::NotFound).into()),
             });
             self.pass(EVERY_SOCKET, link, true);
-            if self.runs(EVERY_SOCKET) && self.runs(STATES) && wanted.sampling <= 1 {
-                self.count_in_sockets();
-            }
         }
-        for name in SEEDS {
+        for name in [EVERY_FILE].into_iter().chain(SEEDS) {
             if self.is_known(name) || (!settings.socket_store && name != SEEDS[0]) {
                 continue;
             }
+            let stays = if name == EVERY_FILE { !self.runs(EVERY_SOCKET) } else { !settings.socket_store };
             let link = attach(&object, name, |program| program.attach_iter_with_opts(IterOpts::None));
-            self.pass(name, link, !settings.socket_store);
+            self.pass(name, link, stays);
         }
         self.maps.tcp = map(&object, "tcp");
         if self.maps.lost.is_none() {
@@ -406,13 +436,25 @@ impl Programs {
         }
         self.maps.others.extend(["namespaces", "by_address"].iter().filter_map(|name| map(&object, name)));
         self.objects.push(object);
+        if settings.socket_store {
+            self.first_pass();
+        }
     }
 
-    /// Lets packets of established connections be counted in their socket: the programs that run over
-    /// sockets and see them close add that to the flows. If it fails each packet looks for its flow.
-    fn count_in_sockets(&self) {
-        if let Some(switch) = self.flow.as_ref().and_then(|flow| map(flow, ".data.switch")) {
-            let _ = switch.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY);
+    /// Gets to know all sockets. Where packets are counted at the sockets, those of established connections
+    /// pass without a look from then on, as the kernel counts them: the programs that run over sockets and
+    /// see them close add that to the flows. If it fails every packet is looked at.
+    fn first_pass(&mut self) {
+        let packets = self.flow.as_ref().and_then(|flow| map(flow, NOW));
+        self.sockets_count = packets.is_some()
+            && AT_SOCKETS.iter().chain([&STATES]).all(|name| self.runs(name))
+            && PASSES.iter().any(|name| self.runs(name));
+        let result = self.pass_over_sockets().and_then(|()| match packets {
+            Some(packets) if self.sockets_count => tell(&packets, true, 0).map_err(io::Error::other),
+            _ => Ok(()),
+        });
+        if let Err(error) = result {
+            log::debug!("ebpf: every packet is looked at: {error}");
         }
     }
 
@@ -498,13 +540,19 @@ impl Programs {
     }
 }
 
+/// `now` of `bpf/flows.h`.
+fn tell(now: &MapHandle, sockets_count: bool, pass: u32) -> libbpf_rs::Result<()> {
+    let value = [u32::from(sockets_count).to_ne_bytes(), pass.to_ne_bytes()].concat();
+    now.update(&0_u32.to_ne_bytes(), &value, MapFlags::ANY)
+}
+
 fn feature(program: &str) -> &'static str {
     match program {
         "cgroup_egress" | "cgroup_ingress" | "tc_egress" | "tc_ingress" => "flows",
         OWNERS => "processes",
         "dropped" => "drops",
         "cgroup_made" => "cgroups",
-        EVERY_SOCKET | "every_tcp" | "every_udp" => "sockets",
+        EVERY_SOCKET | EVERY_FILE | "every_tcp" | "every_udp" => "sockets",
         _ => "tcp",
     }
 }

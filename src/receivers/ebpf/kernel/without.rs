@@ -26,6 +26,10 @@ impl Programs {
         false
     }
 
+    pub fn has_stand_in(&self, _: &str) -> bool {
+        false
+    }
+
     pub fn take_flows(&mut self, _: impl FnMut(FlowKey, Traffic)) -> io::Result<()> {
         Ok(())
     }
