@@ -88,6 +88,17 @@ pub fn javascript(http: u16, grpc: u16) -> Option<Command> {
     })
 }
 
+/// The Java SDK, likewise: its jars are where `KMAGENT_TEST_JARS` says.
+pub fn java(http: u16, grpc: u16) -> Option<Command> {
+    let (java, jars) = (interpreter("KMAGENT_TEST_JAVA", "java"), std::env::var("KMAGENT_TEST_JARS").ok()?);
+    succeeds(Command::new(&java).arg("-version")).then(|| {
+        let mut command = Command::new(&java);
+        command.args(["-cp", &format!("{jars}/*"), &(clients() + "/java/Send.java")]);
+        command.args([http, grpc].map(|port| port.to_string())).arg(ITEMS.to_string());
+        command
+    })
+}
+
 #[test]
 fn the_python_sdk_sends_all_signals_over_both_protocols() {
     run("the Python SDK", python);
@@ -96,4 +107,9 @@ fn the_python_sdk_sends_all_signals_over_both_protocols() {
 #[test]
 fn the_javascript_sdk_sends_all_signals_over_both_protocols() {
     run("the JavaScript SDK", javascript);
+}
+
+#[test]
+fn the_java_sdk_sends_all_signals_over_both_protocols() {
+    run("the Java SDK", java);
 }

@@ -14,7 +14,7 @@ use crate::k8s_cluster::{first_collection, recorded_at};
 use crate::k8s_events::event;
 use crate::least_privilege;
 use crate::otlp_agent::{grpc_relay, post};
-use crate::otlp_clients::{ITEMS, javascript, python};
+use crate::otlp_clients::{ITEMS, java, javascript, python};
 use crate::support::agent::{Agent, command, wait_for};
 use crate::support::collect::{Point, points, text};
 use crate::support::data::{logs, metrics, traces};
@@ -109,7 +109,9 @@ fn send_all() -> Counts {
         expect("raw", protocol, [50, 40, 30]);
     }
     assert!(relay.terminate().0.success());
-    for (sender, script) in [("python", python(HTTP, GRPC)), ("nodejs", javascript(HTTP, GRPC))] {
+    let scripts =
+        [("python", python(HTTP, GRPC)), ("nodejs", javascript(HTTP, GRPC)), ("java", java(HTTP, GRPC))];
+    for (sender, script) in scripts {
         let Some(mut script) = script else {
             println!("without {sender}: its SDK is not installed, tests/clients/README.md says how");
             continue;

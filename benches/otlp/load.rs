@@ -101,9 +101,9 @@ fn channel(port: u16) -> Channel {
     Channel::new(Target { authority: address.clone(), address, tls: None, keepalive: None })
 }
 
-/// Sends a request again each time it is called. True when it was taken, false when the agent said
-/// that it is to be tried again later.
-pub type Sender = Box<dyn FnMut() -> bool + Send>;
+/// Sends a request again each time it is called. An error when the agent said that it is to be tried
+/// again later, with the status that said so.
+pub type Sender = Box<dyn FnMut() -> Result<(), &'static str> + Send>;
 
 fn grpc_sender(port: u16, body: Vec<u8>, compression: &str) -> Sender {
     let channel = channel(port);
@@ -122,9 +122,12 @@ fn grpc_sender(port: u16, body: Vec<u8>, compression: &str) -> Sender {
             timeout: Some(PATIENCE),
         };
         match channel.unary(call, &Stop::never()) {
-            Ok(_) => true,
-            Err(CallError::Status(status)) if status.code == Code::ResourceExhausted => false,
-            Err(CallError::Status(status)) => panic!("{status}"),
+            Ok(_) => Ok(()),
+            Err(CallError::Status(status)) => match status.code {
+                Code::ResourceExhausted => Err("RESOURCE_EXHAUSTED"),
+                Code::Unavailable => Err("UNAVAILABLE"),
+                _ => panic!("{status}"),
+            },
             Err(CallError::Transport(message)) => panic!("{message}"),
             Err(CallError::Stopped) => unreachable!("nobody stops it"),
         }
@@ -153,9 +156,12 @@ pub fn http_sender(port: u16, path: &str, body: &[u8], compression: &str) -> Sen
             let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
             let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             if rest.len() >= length.and_then(|text| text.parse().ok()).unwrap_or(0) {
-                let taken = head.starts_with("HTTP/1.1 200");
-                assert!(taken || head.starts_with("HTTP/1.1 429"), "{head}");
-                return taken;
+                return match head.get(..12) {
+                    Some("HTTP/1.1 200") => Ok(()),
+                    Some("HTTP/1.1 429") => Err("429"),
+                    Some("HTTP/1.1 503") => Err("503"),
+                    _ => panic!("{head}"),
+                };
             }
         }
     })
@@ -172,7 +178,7 @@ pub fn sender(agent: &Agent, protocol: &str, compression: &str) -> Sender {
 
 /// Sends until it is taken.
 pub fn send(sender: &mut Sender) {
-    while !sender() {
+    while sender().is_err() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -27,7 +27,8 @@ fn main() {
         throughput::gateway();
     }
     if run("overload") {
-        throughput::overload();
+        throughput::overload("grpc");
+        throughput::overload("http");
     }
     if run("clients") {
         clients::idle();
