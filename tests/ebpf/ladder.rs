@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 
 use kmagent::receivers::ebpf::kernel::Vantage;
 use kmagent::telemetry::ComponentState;
@@ -46,8 +47,14 @@ fn seen_with(config: &'static str) -> Option<(Points, Points, Said)> {
         client.read_exact(&mut [0]).unwrap();
         let open = watch.read();
         drop((server, client));
+        // The last acknowledgement may still be on its way.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut closed = watch.read();
+        while closed.total("kmagent.tcp.connections.closed", &CLIENT) < 1.0 && Instant::now() < deadline {
+            closed = watch.read();
+        }
         let vantage = watch.observer.programs().vantage;
-        Some((open, watch.read(), Said { state: entry.state, detail: entry.detail, vantage }))
+        Some((open, closed, Said { state: entry.state, detail: entry.detail, vantage }))
     })
 }
 
