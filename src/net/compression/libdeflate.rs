@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_member_gets_the_room_that_it_says_it_needs() {
-        let content = one_member(&gzip(&[7; 100_000]), 100_000).unwrap();
+        let content = one_member(&gzip(&vec![7; 100_000]), 100_000).unwrap();
         assert_eq!((content.len(), content.capacity()), (100_000, 100_000));
         assert_eq!(one_member(&gzip(b""), 0).as_deref(), Some(&b""[..]));
     }
