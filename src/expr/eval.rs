@@ -52,7 +52,9 @@ impl<'a> Frame<'a> {
     pub fn test(&mut self, code: &'a Code, operation: &'static str) -> Result<bool> {
         match code {
             Code::IsNil(code, negated) => Ok(self.is_nil(code)? != *negated),
-            Code::Present(root, keys, upto) => Ok(self.present(*root, keys, *upto)? == Tested::Holds),
+            Code::Present(root, keys, upto) => {
+                Ok(is_present(self.environment, *root, keys, *upto)? == Tested::Holds)
+            }
             Code::And(parts) => {
                 for part in parts {
                     if !self.test(part, "\"and\"")? {
@@ -83,35 +85,13 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The value of a condition, and whether it was its guard that decided ([`Code::guard`]).
-    pub fn test_guarded(&mut self, code: &'a Code) -> Result<Tested> {
-        let (first, others) = match code {
-            Code::And(parts) => {
-                parts.split_first().map_or((code, &[][..]), |(first, others)| (first, others))
-            }
-            code => (code, &[][..]),
-        };
-        let tested = match first {
-            Code::Present(root, keys, upto) => self.present(*root, keys, *upto)?,
-            first if self.test(first, "a condition")? => Tested::Holds,
-            first if first.guard().is_some() => Tested::FailsAtOnce,
-            _ => Tested::Fails,
-        };
-        if tested == Tested::Holds {
-            for part in others {
-                if !self.test(part, "\"and\"")? {
-                    return Ok(Tested::Fails);
-                }
-            }
-        }
-        Ok(tested)
-    }
-
     pub fn eval(&mut self, code: &'a Code) -> Result<Value<'a>> {
         Ok(match code {
             Code::Constant(constant) => constant.value(),
             Code::Root(root) => self.root(*root),
-            Code::Path(root, keys) => self.path(*root, keys)?.map_or(Value::Nil, Value::from),
+            Code::Path(root, keys) => {
+                value_at(self.environment, *root, keys)?.map_or(Value::Nil, Value::from)
+            }
             Code::Variable(slot) => self.variables[*slot].clone(),
             Code::Pointer(pointer) => self.pointer(*pointer),
             Code::List(items) => {
@@ -257,43 +237,9 @@ impl<'a> Frame<'a> {
 
     fn is_nil(&mut self, code: &'a Code) -> Result<bool> {
         match code {
-            Code::Path(root, keys) => Ok(self.path(*root, keys)?.is_none_or(AnyValue::is_empty)),
+            Code::Path(root, keys) => is_nothing_at(self.environment, *root, keys),
             code => Ok(self.eval(code)?.is_nil()),
         }
-    }
-
-    /// The value at the end of a path, `None` when the last key is missing.
-    fn path(&self, root: Root, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
-        let record = self.environment;
-        let (value, keys) = match (root, keys.split_first()) {
-            (Root::Attributes, Some((first, rest))) => (find(record.attributes(), first), rest),
-            (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
-            _ => (Some(record.body()), keys),
-        };
-        Self::below(value, keys)
-    }
-
-    /// Whether something is at the path: [`Code::Present`].
-    fn present(&self, root: Root, keys: &[Str], upto: usize) -> Result<Tested> {
-        let guard = self.path(root, &keys[..upto])?;
-        if guard.is_none_or(AnyValue::is_empty) {
-            return Ok(Tested::FailsAtOnce);
-        }
-        let found = Self::below(guard, &keys[upto..])?;
-        Ok(if found.is_none_or(AnyValue::is_empty) { Tested::Fails } else { Tested::Holds })
-    }
-
-    fn below(mut value: Option<&'a AnyValue>, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
-        for key in keys {
-            value = match value {
-                Some(AnyValue::Map(entries)) => find(entries, key),
-                other => {
-                    let from = other.map_or(Type::Nil, |value| Value::from(value).kind());
-                    return Err(EvalError::Fetch { key: key.clone(), from });
-                }
-            };
-        }
-        Ok(value)
     }
 
     fn access(&mut self, base: &'a Code, steps: &'a [(StepCode, bool)]) -> Result<Value<'a>> {
@@ -473,6 +419,73 @@ impl<'a> Frame<'a> {
             }
         })
     }
+}
+
+/// The value of a condition, and whether it was its guard that decided ([`Code::guard`]). What only
+/// looks whether something is there needs no frame.
+pub(super) fn test_guarded(record: &dyn Environment, code: &Code) -> Result<Tested> {
+    let parts = if let Code::And(parts) = code { parts } else { std::slice::from_ref(code) };
+    let Some((first, others)) = parts.split_first() else { return Ok(Tested::Holds) };
+    let tested = match first {
+        Code::Present(root, keys, upto) => is_present(record, *root, keys, *upto)?,
+        first if test(record, first, "a condition")? => Tested::Holds,
+        first if first.guard().is_some() => Tested::FailsAtOnce,
+        _ => Tested::Fails,
+    };
+    if tested == Tested::Holds {
+        for part in others {
+            if !test(record, part, "\"and\"")? {
+                return Ok(Tested::Fails);
+            }
+        }
+    }
+    Ok(tested)
+}
+
+fn test(record: &dyn Environment, code: &Code, operation: &'static str) -> Result<bool> {
+    if let Code::IsNil(of, negated) = code
+        && let Code::Path(root, keys) = &**of
+    {
+        return Ok(is_nothing_at(record, *root, keys)? != *negated);
+    }
+    Frame::new(record).test(code, operation)
+}
+
+/// The value at the end of a path, `None` when the last key is missing.
+fn value_at<'a>(record: &'a dyn Environment, root: Root, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
+    let (value, keys) = match (root, keys.split_first()) {
+        (Root::Attributes, Some((first, rest))) => (find(record.attributes(), first), rest),
+        (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
+        _ => (Some(record.body()), keys),
+    };
+    value_below(value, keys)
+}
+
+fn value_below<'a>(mut value: Option<&'a AnyValue>, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
+    for key in keys {
+        value = match value {
+            Some(AnyValue::Map(entries)) => find(entries, key),
+            other => {
+                let from = other.map_or(Type::Nil, |value| Value::from(value).kind());
+                return Err(EvalError::Fetch { key: key.clone(), from });
+            }
+        };
+    }
+    Ok(value)
+}
+
+fn is_nothing_at(record: &dyn Environment, root: Root, keys: &[Str]) -> Result<bool> {
+    Ok(value_at(record, root, keys)?.is_none_or(AnyValue::is_empty))
+}
+
+/// Whether something is at the path: [`Code::Present`].
+fn is_present(record: &dyn Environment, root: Root, keys: &[Str], upto: usize) -> Result<Tested> {
+    let guard = value_at(record, root, &keys[..upto])?;
+    if guard.is_none_or(AnyValue::is_empty) {
+        return Ok(Tested::FailsAtOnce);
+    }
+    let found = value_below(guard, &keys[upto..])?;
+    Ok(if found.is_none_or(AnyValue::is_empty) { Tested::Fails } else { Tested::Holds })
 }
 
 fn holds(order: Order, left: &Value, right: &Value) -> Result<bool> {

@@ -109,7 +109,7 @@ impl Program {
 
     /// The value of a condition for a record, and how soon it was known.
     pub fn test_guarded(&self, environment: &dyn Environment) -> Result<Tested, EvalError> {
-        Frame::new(environment).test_guarded(&self.code)
+        eval::test_guarded(environment, &self.code)
     }
 
     /// The value of a condition for a record.

@@ -13,11 +13,15 @@ use super::encode::{
 use super::groups::{Group, Scoped};
 use super::identity::IdentityMap;
 
+/// Keys and lengths around a resource or a scope take no more bytes.
+const HEADS: usize = 16;
+
 /// Resources with their items, encoded.
 #[derive(Debug, Default)]
 pub struct Gathered {
     groups: Vec<Growing>,
     by_resource: IdentityMap<usize>,
+    count: usize,
     bytes: usize,
     /// A resource or scope that is looked for.
     wanted: Vec<u8>,
@@ -29,7 +33,6 @@ struct Growing {
     resource: Box<[u8]>,
     schema_url: String,
     scopes: Vec<GrowingScope>,
-    count: usize,
 }
 
 #[derive(Debug)]
@@ -63,7 +66,7 @@ impl Gathered {
                 let before = scope.items.len();
                 scoped.items().iter().for_each(|item| put_item(item, &mut scope.items));
                 self.bytes += new + scope.items.len() - before;
-                growing.count += scoped.count();
+                self.count += scoped.count();
             }
         }
     }
@@ -73,12 +76,12 @@ impl Gathered {
         self.bytes
     }
 
-    /// One request for each resource, and the number of its items.
-    pub fn into_requests(self) -> impl Iterator<Item = (Bytes, usize)> {
-        self.groups.into_iter().map(|group| {
-            let count = group.count;
-            (group.into_request().into(), count)
-        })
+    /// The request, and the number of its items.
+    pub fn into_request(self) -> (Bytes, usize) {
+        let heads = self.groups.iter().map(|group| HEADS * (1 + group.scopes.len())).sum::<usize>();
+        let mut request = Vec::with_capacity(self.bytes + heads);
+        self.groups.into_iter().for_each(|group| group.write(&mut request));
+        (request.into(), self.count)
     }
 
     /// Where the resource that is looked for is.
@@ -98,7 +101,6 @@ impl Gathered {
             resource: self.wanted.as_slice().into(),
             schema_url: schema_url.to_owned(),
             scopes: Vec::new(),
-            count: 0,
         });
         next
     }
@@ -117,21 +119,19 @@ impl Growing {
         (&mut self.scopes[place], if known.is_some() { 0 } else { scope.len() + schema_url.len() })
     }
 
-    fn into_request(self) -> Vec<u8> {
+    fn write(self, request: &mut Vec<u8>) {
         let lengths: Vec<usize> = self.scopes.iter().map(GrowingScope::len).collect();
         let scopes = lengths.iter().map(|len| field_len(GROUP_SCOPES, *len)).sum::<usize>();
         let len = self.resource.len() + scopes + url_len(&self.schema_url);
-        let mut request = Vec::with_capacity(field_len(REQUEST_GROUPS, len));
-        put_head(REQUEST_GROUPS, len, &mut request);
+        put_head(REQUEST_GROUPS, len, request);
         request.extend_from_slice(&self.resource);
         for (scope, len) in self.scopes.into_iter().zip(lengths) {
-            put_head(GROUP_SCOPES, len, &mut request);
+            put_head(GROUP_SCOPES, len, request);
             request.extend_from_slice(&scope.scope);
             request.extend_from_slice(&scope.items);
-            put_schema_url(&scope.schema_url, &mut request);
+            put_schema_url(&scope.schema_url, request);
         }
-        put_schema_url(&self.schema_url, &mut request);
-        request
+        put_schema_url(&self.schema_url, request);
     }
 }
 
@@ -177,11 +177,6 @@ mod tests {
         }
     }
 
-    fn bytes(gathered: Gathered) -> (Vec<u8>, Vec<usize>) {
-        let (requests, counts): (Vec<Bytes>, Vec<usize>) = gathered.into_requests().unzip();
-        (requests.concat(), counts)
-    }
-
     #[test]
     fn items_join_their_resource_and_scope_in_order_and_the_bytes_are_those_of_the_whole() {
         let mut gathered = Gathered::default();
@@ -189,7 +184,7 @@ mod tests {
         gathered.add(&[logs("a", "s", "", &["4"]), logs("a", "t", "u", &["5"]), ResourceLogs::default()]);
         gathered.add(&[logs("a", "t", "u", &["6"]), ResourceLogs::default()]);
         let rough = gathered.bytes();
-        let (found, counts) = bytes(gathered);
+        let (found, count) = gathered.into_request();
         let joined = vec![
             logs("a", "s", "", &["1", "2", "4"]),
             logs("b", "s", "", &["3"]),
@@ -200,7 +195,7 @@ mod tests {
         let mut wanted = Vec::new();
         whole.encode(&mut wanted);
         assert_eq!(found, wanted);
-        assert_eq!(counts, [3, 1, 2, 0]);
+        assert_eq!(count, 6);
         assert!(rough <= found.len() && rough + 64 > found.len(), "{rough} of {}", found.len());
         assert_eq!(Data::decode(Signal::Logs, &found).unwrap(), whole);
     }
@@ -213,7 +208,7 @@ mod tests {
         gathered.add(std::slice::from_ref(&group));
         gathered.add(&[logs("a", "t", "", &["3"])]);
         group.scope_logs.extend(logs("a", "t", "", &["3"]).scope_logs);
-        let decoded = Data::decode(Signal::Logs, &bytes(gathered).0).unwrap();
+        let decoded = Data::decode(Signal::Logs, &gathered.into_request().0).unwrap();
         assert_eq!(decoded, Data::Logs(vec![group]));
     }
 }

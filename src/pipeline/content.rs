@@ -55,9 +55,9 @@ impl Content {
         }
     }
 
-    /// Export requests that were written here, with the number of their items.
-    pub fn written(signal: Signal, requests: impl Iterator<Item = (Bytes, usize)>) -> Self {
-        let parts = requests.map(|(request, items)| Part { request, items }).collect();
+    /// An export request that was written here, with the number of its items; or nothing, encoded.
+    pub fn written(signal: Signal, request: Option<(Bytes, usize)>) -> Self {
+        let parts = request.map(|(request, items)| Part { request, items }).into_iter().collect();
         Encoded { signal, parts }.into()
     }
 

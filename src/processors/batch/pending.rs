@@ -74,7 +74,7 @@ impl Pending {
         let mut new =
             Self { batch, gathered: None, joined: Vec::new(), places: Places::default(), items, bytes, due };
         if write {
-            let empty = Content::written(new.batch.signal(), std::iter::empty());
+            let empty = Content::written(new.batch.signal(), None);
             let batch = std::mem::replace(&mut new.batch, Batch::new(empty, Ack::none()));
             new.batch.peer = batch.peer;
             new.batch.lane = batch.lane;
@@ -123,7 +123,7 @@ impl Pending {
     pub fn into_batch(mut self) -> Batch {
         if let Some(gathered) = self.gathered {
             let peer = self.batch.peer;
-            let written = Content::written(self.batch.signal(), gathered.into_requests());
+            let written = Content::written(self.batch.signal(), Some(gathered.into_request()));
             // Both are encoded.
             let _ = self.batch.append_encoded(Batch::new(written, Ack::none()));
             self.batch.peer = peer;

@@ -157,7 +157,10 @@ impl Chain {
                 Ok(Tested::Holds) => {
                     let mut emitted = self.spare.pop().unwrap_or_default();
                     let done = step.operator.process(&mut entry, &mut Emitter::new(&mut emitted, now));
-                    self.forward(at, emitted, now, sink);
+                    match emitted.is_empty() {
+                        true => self.spare.push(emitted),
+                        false => self.forward(at, emitted, now, sink),
+                    }
                     done
                 }
                 Ok(Tested::FailsAtOnce) => match step.otherwise {
@@ -203,19 +206,17 @@ impl Chain {
 
     /// Sends what the operator at `at` emitted to its outputs.
     fn forward(&mut self, at: usize, mut emitted: Vec<Entry>, now: Instant, sink: &mut dyn Sink) {
-        if !emitted.is_empty() {
-            // No way leads back here, so that nobody misses them meanwhile.
-            let outputs = std::mem::take(&mut self.steps[at].outputs);
-            for entry in emitted.drain(..) {
-                if let Some((&last, others)) = outputs.split_last() {
-                    for &other in others {
-                        self.run(other, entry.clone(), now, sink);
-                    }
-                    self.run(last, entry, now, sink);
+        // No way leads back here, so that nobody misses them meanwhile.
+        let outputs = std::mem::take(&mut self.steps[at].outputs);
+        for entry in emitted.drain(..) {
+            if let Some((&last, others)) = outputs.split_last() {
+                for &other in others {
+                    self.run(other, entry.clone(), now, sink);
                 }
+                self.run(last, entry, now, sink);
             }
-            self.steps[at].outputs = outputs;
         }
+        self.steps[at].outputs = outputs;
         self.spare.push(emitted);
     }
 
