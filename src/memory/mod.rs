@@ -1,6 +1,8 @@
 //! Memory that is held and not needed: of the heap, and of the binary itself.
 
 mod allocator;
+#[cfg(target_arch = "x86_64")]
+mod bytes;
 mod image;
 
 use std::time::{Duration, Instant};

@@ -183,10 +183,10 @@ impl Watcher {
             changes.files.extend(names.iter().map(|name| path.join(OsStr::from_bytes(name))));
         }
         for wd in ignored {
-            if let Some(directory) = self.directories.remove(&wd) {
-                if self.watched.get(&directory.path) == Some(&wd) {
-                    self.watched.remove(&directory.path);
-                }
+            if let Some(directory) = self.directories.remove(&wd)
+                && self.watched.get(&directory.path) == Some(&wd)
+            {
+                self.watched.remove(&directory.path);
             }
         }
         changes

@@ -47,7 +47,7 @@ fn many_events_are_told_as_such_and_none_where_they_are_off() {
 fn files_of_a_busy_directory_are_read_without_events_until_it_is_calm() {
     let (mut rig, mut watcher) = watched();
     let mut busy = Busy::default();
-    busy.enter(&rig.dir.path().to_owned(), 50, &rig.engine, &mut watcher);
+    busy.enter(rig.dir.path(), 50, &rig.engine, &mut watcher);
     assert!(busy.next().is_none(), "the first look is due at once");
     for n in 1..60 {
         rig.append("a.log", lines(n..n + 1));
@@ -66,7 +66,7 @@ fn files_of_a_busy_directory_are_read_without_events_until_it_is_calm() {
 fn nothing_is_missed_when_a_directory_is_left_to_events() {
     let (mut rig, mut watcher) = watched();
     let mut busy = Busy::default();
-    busy.enter(&rig.dir.path().to_owned(), 50, &rig.engine, &mut watcher);
+    busy.enter(rig.dir.path(), 50, &rig.engine, &mut watcher);
     rig.append("a.log", lines(1..2));
     busy.leave_all(&mut rig.engine, &mut watcher, rig.now);
     rig.read();
@@ -83,7 +83,7 @@ fn a_directory_with_many_quiet_files_is_not_looked_through() {
     rig.poll();
     watcher.take();
     let mut busy = Busy::default();
-    busy.enter(&rig.dir.path().to_owned(), 50, &rig.engine, &mut watcher);
+    busy.enter(rig.dir.path(), 50, &rig.engine, &mut watcher);
     rig.pass(Duration::from_secs(1));
     busy.look(&mut rig.engine, &mut watcher, rig.now);
     assert!(busy.next().is_none());
