@@ -225,7 +225,8 @@ fn read_filesystems(points: &mut Points) {
         .filter(|line| !line.starts_with("nodev"))
         .map(|line| line.trim().to_owned())
         .collect();
-    for line in file("/proc/mounts").lines() {
+    // Those of the first process, as the scraper: this one may have mounts of its own.
+    for line in file("/proc/1/mounts").lines() {
         let words = words(line);
         let (device, mountpoint, fs_type) = (words[0], words[1], words[2]);
         if !types.contains(fs_type) || device == "none" || device == "/dev/root" {
