@@ -238,9 +238,12 @@ impl Code {
     pub fn all(parts: Vec<Self>) -> Self {
         let mut joined: Vec<Self> = Vec::with_capacity(parts.len());
         for part in parts {
-            match joined.last().and_then(|before| before.and_below(&part)) {
-                Some(both) => joined.splice(joined.len() - 1.., [both]).for_each(drop),
-                None => joined.push(part),
+            if let Some(before) = joined.last_mut()
+                && let Some(both) = before.and_below(&part)
+            {
+                *before = both;
+            } else {
+                joined.push(part);
             }
         }
         Self::And(joined.into())

@@ -36,13 +36,7 @@ fn seen_with(config: &'static str) -> Option<(Points, Points, Said)> {
         let entry = watch.board.components()["receiver:ebpfreceiver"].clone();
         watch.read();
         let mut client = TcpStream::connect((to.as_str(), PORT)).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        let reader = std::thread::spawn(move || {
-            server.read_exact(&mut vec![0; BYTES]).unwrap();
-            server
-        });
-        client.write_all(&vec![7; BYTES]).unwrap();
-        let mut server = reader.join().unwrap();
+        let mut server = send_to(&listener, &mut client);
         server.write_all(&[1]).unwrap();
         client.read_exact(&mut [0]).unwrap();
         let open = watch.read();
@@ -187,13 +181,7 @@ fn without_any_program_for_packets_the_tracked_connections_tell_of_flows_and_who
         let detail = watch.board.components()["receiver:ebpfreceiver"].detail.clone();
         assert!(detail.starts_with("flows of the tracked connections"), "{detail}");
         let mut client = TcpStream::connect("10.96.0.1:80").unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        let reader = std::thread::spawn(move || {
-            server.read_exact(&mut vec![0; BYTES]).unwrap();
-            server
-        });
-        client.write_all(&vec![7; BYTES]).unwrap();
-        let mut server = reader.join().unwrap();
+        let mut server = send_to(&listener, &mut client);
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         ask(&socket, &datagrams, 50);
         watch.read();
@@ -243,4 +231,15 @@ fn without_any_program_for_packets_forwarded_connections_are_flows_too() {
     let ends = [("src.address", from.as_str()), ("dst.address", to.as_str()), ("direction", "request")];
     assert_eq!(points.total("obi.network.flow.packets", &ends), 40.0);
     assert_eq!(points.total("obi.network.flow.bytes", &ends), 40.0 * 1028.0);
+}
+
+/// Accepts the client and sends it on its way: what comes back has read all of its bytes.
+fn send_to(listener: &TcpListener, client: &mut TcpStream) -> TcpStream {
+    let (mut server, _) = listener.accept().unwrap();
+    let reader = std::thread::spawn(move || {
+        server.read_exact(&mut vec![0; BYTES]).unwrap();
+        server
+    });
+    client.write_all(&vec![7; BYTES]).unwrap();
+    reader.join().unwrap()
 }

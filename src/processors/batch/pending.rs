@@ -122,11 +122,10 @@ impl Pending {
 
     pub fn into_batch(mut self) -> Batch {
         if let Some(gathered) = self.gathered {
-            let peer = self.batch.peer;
             let written = Content::written(self.batch.signal(), Some(gathered.into_request()));
-            // Both are encoded.
-            let _ = self.batch.append_encoded(Batch::new(written, Ack::none()));
-            self.batch.peer = peer;
+            let mut written = Batch::new(written, Ack::none());
+            written.peer = self.batch.peer;
+            self.batch.append(written);
         }
         if !self.joined.is_empty() {
             let first = std::mem::take(&mut self.batch.ack);
