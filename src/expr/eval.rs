@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::error::EvalError;
 use super::types::Type;
 use super::value::{List, Map, Value};
-use crate::otlp::attributes::find;
+use crate::otlp::attributes::{find, find_from_end};
 use crate::otlp::{AnyValue, Str};
 
 /// Elements visited and bytes produced for one record. Far above any sensible use, about a second
@@ -454,7 +454,7 @@ fn test(record: &dyn Environment, code: &Code, operation: &'static str) -> Resul
 /// The value at the end of a path, `None` when the last key is missing.
 fn value_at<'a>(record: &'a dyn Environment, root: Root, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
     let (value, keys) = match (root, keys.split_first()) {
-        (Root::Attributes, Some((first, rest))) => (find(record.attributes(), first), rest),
+        (Root::Attributes, Some((first, rest))) => (find_from_end(record.attributes(), first), rest),
         (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
         _ => (Some(record.body()), keys),
     };

@@ -3,9 +3,11 @@
 use prost::DecodeError;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{
-    DecodeContext, WireType, bool, bytes, double, encode_key, encode_varint, encoded_len_varint, int64,
-    key_len, message, skip_field, string,
+    DecodeContext, WireType, bool, bytes, double, encode_key, encode_varint, int64, message, skip_field,
+    string,
 };
+
+use super::encode::field_len;
 
 /// Text that lives inline up to 24 bytes and costs nothing to make from a literal
 /// ([`Str::const_new`]): attribute keys and most values never reach the allocator.
@@ -122,7 +124,7 @@ impl From<Vec<KeyValue>> for AnyValue {
 }
 
 // Field numbers of AnyValue's `oneof value`.
-const STRING: u32 = 1;
+pub(super) const STRING: u32 = 1;
 const BOOL: u32 = 2;
 const INT: u32 = 3;
 const DOUBLE: u32 = 4;
@@ -130,13 +132,9 @@ const ARRAY: u32 = 5;
 const MAP: u32 = 6;
 const BYTES: u32 = 7;
 // Field numbers of KeyValue; ArrayValue and KeyValueList hold their items in field 1.
-const KEY: u32 = 1;
-const VALUE: u32 = 2;
+pub(super) const KEY: u32 = 1;
+pub(super) const VALUE: u32 = 2;
 const ITEMS: u32 = 1;
-
-fn delimited_len(tag: u32, len: usize) -> usize {
-    key_len(tag) + encoded_len_varint(len as u64) + len
-}
 
 fn put_str(tag: u32, text: &str, buf: &mut impl BufMut) {
     encode_key(tag, WireType::LengthDelimited, buf);
@@ -249,12 +247,12 @@ impl prost::Message for AnyValue {
     fn encoded_len(&self) -> usize {
         match self {
             Self::Empty => 0,
-            Self::String(text) => delimited_len(STRING, text.len()),
+            Self::String(text) => field_len(STRING, text.len()),
             Self::Bool(value) => bool::encoded_len(BOOL, value),
             Self::Int(value) => int64::encoded_len(INT, value),
             Self::Double(value) => double::encoded_len(DOUBLE, value),
-            Self::Array(items) => delimited_len(ARRAY, items_len(items)),
-            Self::Map(entries) => delimited_len(MAP, items_len(entries)),
+            Self::Array(items) => field_len(ARRAY, items_len(items)),
+            Self::Map(entries) => field_len(MAP, items_len(entries)),
             Self::Bytes(value) => bytes::encoded_len(BYTES, value),
         }
     }
@@ -294,7 +292,7 @@ impl prost::Message for KeyValue {
     }
 
     fn encoded_len(&self) -> usize {
-        let key = if self.key.is_empty() { 0 } else { delimited_len(KEY, self.key.len()) };
+        let key = if self.key.is_empty() { 0 } else { field_len(KEY, self.key.len()) };
         let value = if self.value.is_empty() { 0 } else { message::encoded_len(VALUE, &self.value) };
         key + value
     }

@@ -8,6 +8,18 @@ pub fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
     attributes.iter().find(|entry| is_same(&entry.key, key)).map(|entry| &entry.value)
 }
 
+/// [`find`] from the end, where what was added last is: for a list that is being made.
+#[inline]
+pub fn find_from_end<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
+    attributes.iter().rev().find(|entry| is_same(&entry.key, key)).map(|entry| &entry.value)
+}
+
+/// Where `key` is in a list.
+#[inline]
+pub fn position(attributes: &[KeyValue], key: &str) -> Option<usize> {
+    attributes.iter().position(|entry| is_same(&entry.key, key))
+}
+
 /// Whether two keys are equal. Keys are short and most differ in length or at an end, so a call to
 /// compare memory costs more than comparing words here.
 #[inline]
@@ -71,7 +83,7 @@ impl Attributes for Vec<KeyValue> {
     }
 
     fn take(&mut self, key: &str) -> Option<AnyValue> {
-        let place = self.iter().position(|entry| is_same(&entry.key, key))?;
+        let place = position(self, key)?;
         Some(self.remove(place).value)
     }
 }

@@ -2,10 +2,10 @@
 //! walks the attributes of a batch five times. Here resources, scopes and items are written first and
 //! get their length afterwards; the bytes are the same.
 
-use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, message};
 
 use super::groups::{Group, Scoped};
+use super::item::Item;
 
 // Field numbers, the same for all signals.
 pub(super) const REQUEST_GROUPS: u32 = 1;
@@ -21,10 +21,7 @@ const ITEM: usize = 2;
 const LIST: usize = 3;
 
 /// Appends the `Export*ServiceRequest` with these resources to `buf`.
-pub fn request<G: Group>(groups: &[G], buf: &mut Vec<u8>)
-where
-    <G::Scoped as Scoped>::Item: Message,
-{
+pub fn request<G: Group>(groups: &[G], buf: &mut Vec<u8>) {
     for group in groups {
         put(REQUEST_GROUPS, LIST, buf, |buf| {
             if let Some(resource) = group.resource() {
@@ -38,10 +35,7 @@ where
     }
 }
 
-fn put_scoped<S: Scoped>(scoped: &S, buf: &mut Vec<u8>)
-where
-    S::Item: Message,
-{
+fn put_scoped<S: Scoped>(scoped: &S, buf: &mut Vec<u8>) {
     if let Some(scope) = scoped.scope() {
         message::encode(SCOPED_SCOPE, scope, buf);
     }
@@ -50,8 +44,8 @@ where
 }
 
 /// Appends an item as its scope holds it.
-pub(super) fn put_item(item: &impl Message, buf: &mut Vec<u8>) {
-    put(SCOPED_ITEMS, ITEM, buf, |buf| item.encode_raw(buf));
+pub(super) fn put_item(item: &impl Item, buf: &mut Vec<u8>) {
+    put(SCOPED_ITEMS, ITEM, buf, |buf| item.write(buf));
 }
 
 pub(super) fn put_schema_url(url: &str, buf: &mut Vec<u8>) {
@@ -60,6 +54,11 @@ pub(super) fn put_schema_url(url: &str, buf: &mut Vec<u8>) {
         encode_varint(url.len() as u64, buf);
         buf.extend_from_slice(url.as_bytes());
     }
+}
+
+/// Bytes of a field of that length.
+pub(super) fn field_len(tag: u32, len: usize) -> usize {
+    key_len(tag) + encoded_len_varint(len as u64) + len
 }
 
 /// Puts what `write` writes into a field, after its length. That is expected to take `room` bytes; if
@@ -83,10 +82,10 @@ fn put(tag: u32, room: usize, buf: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::otlp::export::ExportLogsServiceRequest;
     use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
     use crate::otlp::{InstrumentationScope, KeyValue, Resource};
+    use prost::Message;
 
     fn logs(body: usize, records: usize, full: bool) -> ResourceLogs {
         let record = || LogRecord {

@@ -2,13 +2,13 @@
 //! of the memory when it is encoded already, and the items are written while they are still in the
 //! processor's cache. Each resource and each of its scopes is written once.
 
-use prost::Message;
 use prost::bytes::Bytes;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len, message};
+use prost::encoding::{WireType, encode_key, encode_varint, message};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::encode::{
-    GROUP_RESOURCE, GROUP_SCOPES, REQUEST_GROUPS, SCHEMA_URL, SCOPED_SCOPE, put_item, put_schema_url,
+    GROUP_RESOURCE, GROUP_SCOPES, REQUEST_GROUPS, SCHEMA_URL, SCOPED_SCOPE, field_len, put_item,
+    put_schema_url,
 };
 use super::groups::{Group, Scoped};
 use super::identity::IdentityMap;
@@ -33,6 +33,8 @@ struct Growing {
     resource: Box<[u8]>,
     schema_url: String,
     scopes: Vec<GrowingScope>,
+    /// It is in this request; otherwise it was in the one before.
+    in_use: bool,
 }
 
 #[derive(Debug)]
@@ -41,15 +43,13 @@ struct GrowingScope {
     scope: Box<[u8]>,
     schema_url: String,
     items: Vec<u8>,
+    in_use: bool,
 }
 
 impl Gathered {
     /// Appends resources with their items. Those of a resource and scope that are there already join
     /// them, in order.
-    pub fn add<G: Group>(&mut self, groups: &[G])
-    where
-        <G::Scoped as Scoped>::Item: Message,
-    {
+    pub fn add<G: Group>(&mut self, groups: &[G]) {
         for group in groups {
             self.wanted.clear();
             if let Some(resource) = group.resource() {
@@ -76,34 +76,47 @@ impl Gathered {
         self.bytes
     }
 
-    /// The request, and the number of its items.
-    pub fn into_request(self) -> (Bytes, usize) {
+    /// The request, and the number of its items. What was in it keeps its memory for the next request,
+    /// where the same resources are expected.
+    pub fn take_request(&mut self) -> (Bytes, usize) {
+        let before = self.groups.len();
+        self.groups.retain(|group| group.in_use);
+        if self.groups.len() < before {
+            self.by_resource.clear();
+            for (place, group) in self.groups.iter().enumerate() {
+                self.by_resource.insert(identity(&group.resource, &group.schema_url), place);
+            }
+        }
         let heads = self.groups.iter().map(|group| HEADS * (1 + group.scopes.len())).sum::<usize>();
         let mut request = Vec::with_capacity(self.bytes + heads);
-        self.groups.into_iter().for_each(|group| group.write(&mut request));
-        (request.into(), self.count)
+        self.groups.iter_mut().for_each(|group| group.take(&mut request));
+        self.bytes = 0;
+        (request.into(), std::mem::take(&mut self.count))
     }
 
     /// Where the resource that is looked for is.
     fn place(&mut self, schema_url: &str) -> usize {
         let next = self.groups.len();
-        let hash = xxh3_128_with_seed(&self.wanted, xxh3_64(schema_url.as_bytes()));
-        let place = *self.by_resource.entry(hash).or_insert(next);
-        if self
-            .groups
-            .get(place)
-            .is_some_and(|group| *group.resource == *self.wanted && group.schema_url == schema_url)
-        {
-            return place;
+        let mut place = *self.by_resource.entry(identity(&self.wanted, schema_url)).or_insert(next);
+        let same = |group: &Growing| *group.resource == *self.wanted && group.schema_url == schema_url;
+        if !self.groups.get(place).is_some_and(same) {
+            place = next;
+            self.groups.push(Growing {
+                resource: self.wanted.as_slice().into(),
+                schema_url: schema_url.to_owned(),
+                scopes: Vec::new(),
+                in_use: false,
+            });
         }
-        self.bytes += self.wanted.len() + schema_url.len();
-        self.groups.push(Growing {
-            resource: self.wanted.as_slice().into(),
-            schema_url: schema_url.to_owned(),
-            scopes: Vec::new(),
-        });
-        next
+        if !std::mem::replace(&mut self.groups[place].in_use, true) {
+            self.bytes += self.wanted.len() + schema_url.len();
+        }
+        place
     }
+}
+
+fn identity(resource: &[u8], schema_url: &str) -> u128 {
+    xxh3_128_with_seed(resource, xxh3_64(schema_url.as_bytes()))
 }
 
 impl Growing {
@@ -113,25 +126,32 @@ impl Growing {
         let known = self.scopes.iter().position(same);
         let place = known.unwrap_or_else(|| {
             let (scope, schema_url) = (scope.into(), schema_url.to_owned());
-            self.scopes.push(GrowingScope { scope, schema_url, items: Vec::new() });
+            self.scopes.push(GrowingScope { scope, schema_url, items: Vec::new(), in_use: false });
             self.scopes.len() - 1
         });
-        (&mut self.scopes[place], if known.is_some() { 0 } else { scope.len() + schema_url.len() })
+        let found = &mut self.scopes[place];
+        let known = std::mem::replace(&mut found.in_use, true);
+        (found, if known { 0 } else { scope.len() + schema_url.len() })
     }
 
-    fn write(self, request: &mut Vec<u8>) {
+    /// Appends it to the request, and empties it.
+    fn take(&mut self, request: &mut Vec<u8>) {
+        self.scopes.retain(|scope| scope.in_use);
         let lengths: Vec<usize> = self.scopes.iter().map(GrowingScope::len).collect();
         let scopes = lengths.iter().map(|len| field_len(GROUP_SCOPES, *len)).sum::<usize>();
         let len = self.resource.len() + scopes + url_len(&self.schema_url);
         put_head(REQUEST_GROUPS, len, request);
         request.extend_from_slice(&self.resource);
-        for (scope, len) in self.scopes.into_iter().zip(lengths) {
+        for (scope, len) in self.scopes.iter_mut().zip(lengths) {
             put_head(GROUP_SCOPES, len, request);
             request.extend_from_slice(&scope.scope);
             request.extend_from_slice(&scope.items);
             put_schema_url(&scope.schema_url, request);
+            scope.items.clear();
+            scope.in_use = false;
         }
         put_schema_url(&self.schema_url, request);
+        self.in_use = false;
     }
 }
 
@@ -144,10 +164,6 @@ impl GrowingScope {
 fn put_head(tag: u32, len: usize, buf: &mut Vec<u8>) {
     encode_key(tag, WireType::LengthDelimited, buf);
     encode_varint(len as u64, buf);
-}
-
-fn field_len(tag: u32, len: usize) -> usize {
-    key_len(tag) + encoded_len_varint(len as u64) + len
 }
 
 fn url_len(url: &str) -> usize {
@@ -184,7 +200,7 @@ mod tests {
         gathered.add(&[logs("a", "s", "", &["4"]), logs("a", "t", "u", &["5"]), ResourceLogs::default()]);
         gathered.add(&[logs("a", "t", "u", &["6"]), ResourceLogs::default()]);
         let rough = gathered.bytes();
-        let (found, count) = gathered.into_request();
+        let (found, count) = gathered.take_request();
         let joined = vec![
             logs("a", "s", "", &["1", "2", "4"]),
             logs("b", "s", "", &["3"]),
@@ -208,7 +224,32 @@ mod tests {
         gathered.add(std::slice::from_ref(&group));
         gathered.add(&[logs("a", "t", "", &["3"])]);
         group.scope_logs.extend(logs("a", "t", "", &["3"]).scope_logs);
-        let decoded = Data::decode(Signal::Logs, &gathered.into_request().0).unwrap();
+        let decoded = Data::decode(Signal::Logs, &gathered.take_request().0).unwrap();
         assert_eq!(decoded, Data::Logs(vec![group]));
+    }
+
+    #[test]
+    fn the_next_request_holds_nothing_of_the_one_before() {
+        let mut gathered = Gathered::default();
+        let mut requests = [
+            vec![logs("a", "s", "", &["1"]), logs("b", "s", "", &["2"]), logs("c", "s", "", &["3"])],
+            vec![logs("c", "t", "", &["4"]), logs("a", "s", "", &["5"])],
+            Vec::new(),
+            vec![logs("b", "s", "u", &["6"]), logs("c", "s", "", &["7"])],
+        ];
+        for wanted in &mut requests {
+            gathered.add(wanted);
+            let rough = gathered.bytes();
+            let (found, count) = gathered.take_request();
+            assert!(rough <= found.len() && rough + 64 > found.len(), "{rough} of {}", found.len());
+            let Data::Logs(mut found) = Data::decode(Signal::Logs, &found).unwrap() else {
+                panic!("no logs")
+            };
+            let by_name = |one: &ResourceLogs| format!("{:?}", one.resource);
+            found.sort_by_key(by_name);
+            wanted.sort_by_key(by_name);
+            assert_eq!(&found, wanted);
+            assert_eq!(count, wanted.len());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One view of `ResourceLogs`, `ResourceMetrics` and `ResourceSpans`, for code that moves items
 //! between resources and scopes without looking at them.
 
+use crate::otlp::item::Item;
 use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
 use crate::otlp::metrics::{Data, Metric, ResourceMetrics, ScopeMetrics};
 use crate::otlp::trace::{ResourceSpans, ScopeSpans, Span};
@@ -19,7 +20,7 @@ pub trait Group: Default {
 
 /// A scope and its items.
 pub trait Scoped: Default {
-    type Item;
+    type Item: Item;
     fn scope(&self) -> Option<&InstrumentationScope>;
     fn set_scope(&mut self, scope: Option<InstrumentationScope>);
     fn schema_url(&self) -> &str;

@@ -15,6 +15,7 @@ pub mod from_json;
 pub(crate) mod gathered;
 pub(crate) mod groups;
 pub(crate) mod identity;
+mod item;
 pub mod json;
 pub mod logs;
 pub mod metrics;

@@ -6,7 +6,8 @@ use super::EvalError;
 use super::context::{Field, Item, Slot, View, is_trace_state, state_get, state_set};
 use super::expr::Expr;
 use super::value::{Peek, Value};
-use crate::otlp::{AnyValue, KeyValue, Str};
+use crate::otlp::attributes::position;
+use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
 
 /// A place in an item.
 #[derive(Debug)]
@@ -104,9 +105,7 @@ impl Path {
         let Some(mut slot) = item.slot(self.field) else { return Ok(None) };
         for key in keys {
             let next = match (slot, key) {
-                (Slot::Map(map) | Slot::Any(AnyValue::Map(map)), Key::Name(name)) => {
-                    map.iter_mut().find(|entry| entry.key == *name).map(|entry| &mut entry.value)
-                }
+                (Slot::Map(map) | Slot::Any(AnyValue::Map(map)), Key::Name(name)) => map.get_mut(name),
                 (Slot::Any(AnyValue::Array(items)), Key::Index(index)) => {
                     usize::try_from(*index).ok().and_then(|index| items.get_mut(index))
                 }
@@ -232,7 +231,7 @@ fn entry<'m>(
     name: &Str,
     must_exist: bool,
 ) -> Result<&'m mut AnyValue, EvalError> {
-    let place = match map.iter().position(|entry| entry.key == *name) {
+    let place = match position(map, name) {
         Some(place) => place,
         None if must_exist => return Err(EvalError::fixed("there is no list to set an item of")),
         None => {

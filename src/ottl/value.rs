@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::EvalError;
 use super::time::{Span, Time};
+use crate::otlp::attributes::find;
 use crate::otlp::{AnyValue, KeyValue, Str};
 
 /// A value on its way through an expression. Nothing in it is copied from the telemetry until an
@@ -52,10 +53,7 @@ impl Peek<'_> {
     #[inline]
     pub fn at_key(self, key: &str) -> Result<Self, EvalError> {
         match self {
-            Self::Map(entries) => Ok(entries
-                .iter()
-                .find(|entry| entry.key == key)
-                .map_or(Self::Nil, |entry| Self::from(&entry.value))),
+            Self::Map(entries) => Ok(find(entries, key).map_or(Self::Nil, Self::from)),
             Self::Nil | Self::Computed => Ok(self),
             other => Value::from(other).at_key(key).map(|_| Self::Nil),
         }

@@ -141,6 +141,12 @@ impl Batch {
         Self { content: Arc::new(content.into()), ack, lane: None, peer: None }
     }
 
+    /// Says how many bytes it takes when encoded, roughly, so that nobody walks it to plan with it.
+    pub fn of_about(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.content).set_rough_len(bytes);
+        self
+    }
+
     pub fn in_lane(mut self, lane: Option<Lane>) -> Self {
         self.lane = lane;
         self
@@ -205,10 +211,10 @@ impl Batch {
         self.content.encoded_len()
     }
 
-    /// What [`Batch::bytes`] was before the last change, if it was asked for: good enough to plan with,
-    /// and known without a walk.
-    pub fn bytes_before(&self) -> usize {
-        self.content.len_before()
+    /// What its source said of [`Batch::bytes`], or what that was before the last change: good enough to
+    /// plan with, and known without a walk.
+    pub fn rough_bytes(&self) -> usize {
+        self.content.rough_len()
     }
 
     /// Nobody had to decode it, or it was encoded again.

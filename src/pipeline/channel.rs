@@ -53,7 +53,7 @@ impl ChannelSender {
 
     /// Waits for room; hands the batch back when the agent gives up waiting at its deadline.
     pub fn send(&self, batch: Batch) -> Result<(), Rejected> {
-        let bytes = batch.bytes();
+        let bytes = batch.rough_bytes();
         if !self.budget.acquire(bytes, &self.stop) {
             return Err(Rejected::Stopped(batch));
         }
@@ -74,7 +74,7 @@ impl ChannelSender {
 
     /// Hands the batch back at once when there is no room.
     pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
-        let bytes = batch.bytes();
+        let bytes = batch.rough_bytes();
         if !self.budget.try_acquire(bytes) {
             return Err(Rejected::Full(batch));
         }

@@ -15,8 +15,8 @@ pub struct Content {
     data: OnceLock<Data>,
     /// What encoding `data` gives, once it was asked for: measuring walks every attribute.
     length: OnceLock<usize>,
-    /// What that was before the last change.
-    length_before: Option<usize>,
+    /// What that was before the last change, or what the source said.
+    rough_length: Option<usize>,
 }
 
 /// Export requests that were looked over: decoding them succeeds.
@@ -35,14 +35,14 @@ struct Part {
 
 impl From<Data> for Content {
     fn from(data: Data) -> Self {
-        Self { encoded: None, data: data.into(), length: OnceLock::new(), length_before: None }
+        Self { encoded: None, data: data.into(), length: OnceLock::new(), rough_length: None }
     }
 }
 
 impl From<Encoded> for Content {
     fn from(encoded: Encoded) -> Self {
         let (data, length) = (OnceLock::new(), OnceLock::new());
-        Self { encoded: Some(encoded), data, length, length_before: None }
+        Self { encoded: Some(encoded), data, length, rough_length: None }
     }
 }
 
@@ -82,9 +82,14 @@ impl Content {
         }
     }
 
-    /// The same before the last change, if it was measured then.
-    pub fn len_before(&self) -> usize {
-        self.length_before.filter(|_| self.length.get().is_none()).unwrap_or_else(|| self.encoded_len())
+    /// The same before the last change, or as the source said, if it is not known better.
+    pub fn rough_len(&self) -> usize {
+        let known = self.encoded.is_some() || self.length.get().is_some();
+        self.rough_length.filter(|_| !known).unwrap_or_else(|| self.encoded_len())
+    }
+
+    pub(super) fn set_rough_len(&mut self, bytes: usize) {
+        self.rough_length = Some(bytes);
     }
 
     /// The encoded export request in pieces, when it was not decoded.
@@ -118,10 +123,10 @@ impl Content {
     pub fn data_mut(&mut self) -> &mut Data {
         self.data();
         if let Some(encoded) = self.encoded.take() {
-            self.length_before = Some(encoded.len());
+            self.rough_length = Some(encoded.len());
         }
         if let Some(length) = self.length.take() {
-            self.length_before = Some(length);
+            self.rough_length = Some(length);
         }
         self.data.get_mut().expect("it was decoded above")
     }

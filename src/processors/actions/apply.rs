@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use super::convert::{Conversion, hash};
-use crate::otlp::attributes::find;
+use crate::otlp::attributes::{find, position};
 use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
 
 /// A checked list of actions.
@@ -135,7 +135,7 @@ impl Action {
                 }
             }
             Operation::Update(source) => {
-                if let Some(place) = attributes.iter().position(|entry| entry.key == self.key)
+                if let Some(place) = position(attributes, &self.key)
                     && let Some(value) = source.get(attributes).cloned()
                 {
                     attributes[place].value = value;

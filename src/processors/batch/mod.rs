@@ -15,7 +15,7 @@ use crate::config::{Issues, types};
 use crate::pipeline::{Batch, Signal};
 
 use counters::Counters;
-use pending::{Pending, Slots, parts};
+use pending::{Slots, parts};
 
 pub static TYPE: ProcessorType = ProcessorType {
     name: "batch",
@@ -119,7 +119,7 @@ impl Processor for BatchProcessor {
         for full in self.slots.take(|slot| slot.items >= send_items || slot.bytes >= SEND_BYTES) {
             self.counters.sent_by_size.add(1);
             let mut rest = None;
-            parts(full.into_batch(), self.max_items, |batch| {
+            parts(self.slots.finish(full), self.max_items, |batch| {
                 match batch.items() < send_items && batch.bytes() < SEND_BYTES {
                     true => rest = Some(batch),
                     false => self.hand_on(batch, next),
@@ -138,20 +138,21 @@ impl Processor for BatchProcessor {
     fn tick(&mut self, now: Instant, next: &mut dyn Next) {
         for due in self.slots.take(|slot| slot.due <= now) {
             self.counters.sent_by_timeout.add(1);
-            self.send(due, next);
+            self.send(due.into_batch(), next);
         }
+        self.slots.calm();
     }
 
     fn flush(&mut self, next: &mut dyn Next) {
         for rest in self.slots.take(|_| true) {
-            self.send(rest, next);
+            self.send(rest.into_batch(), next);
         }
     }
 }
 
 impl BatchProcessor {
-    fn send(&self, pending: Pending, next: &mut dyn Next) {
-        parts(pending.into_batch(), self.max_items, |batch| self.hand_on(batch, next));
+    fn send(&self, batch: Batch, next: &mut dyn Next) {
+        parts(batch, self.max_items, |batch| self.hand_on(batch, next));
     }
 
     fn hand_on(&self, batch: Batch, next: &mut dyn Next) {

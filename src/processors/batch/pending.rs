@@ -14,6 +14,8 @@ pub struct Slots {
     slots: Vec<Pending>,
     /// What is held back is encoded.
     writes: bool,
+    /// The memory of a request that was full, for the next one.
+    spare: Option<Box<Gathered>>,
 }
 
 /// The batches of one lane that are held back as one.
@@ -38,10 +40,10 @@ impl Slots {
     }
 
     /// Holds back a batch. Hands out what must leave to make room for it, when that is known before.
-    pub fn add(&mut self, batch: Batch, due: Instant, max_bytes: usize) -> Option<Pending> {
+    pub fn add(&mut self, batch: Batch, due: Instant, max_bytes: usize) -> Option<Batch> {
         let mut crowded_out = None;
         let write = self.writes && !batch.is_encoded();
-        let bytes = if write { batch.bytes_before() } else { batch.bytes() };
+        let bytes = if write { batch.rough_bytes() } else { batch.bytes() };
         match self.slots.iter().position(|slot| slot.batch.lane == batch.lane) {
             Some(place) if self.slots[place].bytes + bytes <= max_bytes => {
                 self.slots[place].join(batch, bytes, write);
@@ -54,13 +56,27 @@ impl Slots {
             }
             None => {}
         }
-        self.slots.push(Pending::new(batch, bytes, due, write));
+        let crowded_out = crowded_out.map(|pending| self.finish(pending));
+        let gathered = write.then(|| self.spare.take().unwrap_or_default());
+        self.slots.push(Pending::new(batch, bytes, due, gathered));
         crowded_out
+    }
+
+    /// The batch of a slot that was taken out because it is full: the next one will soon be.
+    pub fn finish(&mut self, mut full: Pending) -> Batch {
+        full.write_request();
+        self.spare = full.gathered.take();
+        full.into_batch()
     }
 
     /// Takes out the slots that `pick` picks.
     pub fn take(&mut self, pick: impl Fn(&Pending) -> bool) -> Vec<Pending> {
         self.slots.extract_if(.., |slot| pick(slot)).collect()
+    }
+
+    /// No slot is expected to be full soon.
+    pub fn calm(&mut self) {
+        self.spare = None;
     }
 
     pub fn earliest(&self) -> Option<Instant> {
@@ -69,10 +85,11 @@ impl Slots {
 }
 
 impl Pending {
-    fn new(batch: Batch, bytes: usize, due: Instant, write: bool) -> Self {
+    fn new(batch: Batch, bytes: usize, due: Instant, gathered: Option<Box<Gathered>>) -> Self {
         let items = batch.items();
+        let write = gathered.is_some();
         let mut new =
-            Self { batch, gathered: None, joined: Vec::new(), places: Places::default(), items, bytes, due };
+            Self { batch, gathered, joined: Vec::new(), places: Places::default(), items, bytes, due };
         if write {
             let empty = Content::written(new.batch.signal(), None);
             let batch = std::mem::replace(&mut new.batch, Batch::new(empty, Ack::none()));
@@ -120,13 +137,18 @@ impl Pending {
         }
     }
 
-    pub fn into_batch(mut self) -> Batch {
-        if let Some(gathered) = self.gathered {
-            let written = Content::written(self.batch.signal(), Some(gathered.into_request()));
+    /// Joins what was encoded here to what came encoded.
+    fn write_request(&mut self) {
+        if let Some(gathered) = &mut self.gathered {
+            let written = Content::written(self.batch.signal(), Some(gathered.take_request()));
             let mut written = Batch::new(written, Ack::none());
             written.peer = self.batch.peer;
             self.batch.append(written);
         }
+    }
+
+    pub fn into_batch(mut self) -> Batch {
+        self.write_request();
         if !self.joined.is_empty() {
             let first = std::mem::take(&mut self.batch.ack);
             self.batch.ack = Ack::join(std::iter::once(first).chain(self.joined));

@@ -1,5 +1,6 @@
 //! Putting items under the resource that their attributes ask for.
 
+use crate::otlp::attributes::find;
 use crate::otlp::groups::{Group, Scoped};
 use crate::otlp::identity::{Digest, Identity, IdentityMap};
 use crate::otlp::logs::LogRecord;
@@ -31,7 +32,7 @@ pub fn is_grouped(data: &Data, keys: &[Str]) -> bool {
 }
 
 fn has_any(attributes: &[KeyValue], keys: &[Str]) -> bool {
-    attributes.iter().any(|entry| keys.contains(&entry.key))
+    keys.iter().any(|key| find(attributes, key).is_some())
 }
 
 /// Takes the attributes that are moved, in the order of the keys.

@@ -12,10 +12,10 @@ use super::handoff::Now;
 use super::registry::Fate;
 use super::watch::Watcher;
 
-/// Between two looks at the files.
-pub const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two looks at the files: a line is to be on its way within 100 ms.
+pub const LOOK_EVERY: Duration = Duration::from_millis(90);
 /// After so many looks it is judged again whether the writers are busy.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 11;
 
 /// The directories, and the files in them.
 #[derive(Default)]

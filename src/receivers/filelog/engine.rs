@@ -31,6 +31,8 @@ const WINDOW: usize = 256 << 10;
 /// Bytes sent and not acknowledged, before reading pauses: two batches of 2 MiB when encoded, which
 /// are two to three times that in memory, and what is on its way to them.
 const IN_FLIGHT: usize = 10 << 20;
+/// Attributes that operators make and take away again.
+const SHORT_LIVED: usize = 2;
 /// How many open files are looked at for one that nothing is to be read of.
 const LOOKED_AT: usize = 32;
 
@@ -249,12 +251,13 @@ impl Engine {
                     in_header = false;
                     mark.records += 1;
                     let body = self.settings.encoding.decode(record, self.settings.operators.takes_raw());
-                    let mut entry = Entry::new(&source, mark.offset + start as u64, now.wall, body);
+                    let (start, room) = (mark.offset + start as u64, self.outbox.width() + SHORT_LIVED);
+                    let mut entry = Entry::with_room(&source, start, now.wall, body, room);
                     if self.settings.record_number {
                         entry.attributes.set("log.file.record_number", mark.records as i64);
                     }
                     if self.settings.record_offset {
-                        entry.attributes.set("log.file.record_offset", (mark.offset + start as u64) as i64);
+                        entry.attributes.set("log.file.record_offset", start as i64);
                     }
                     self.settings.templates.apply(&mut entry);
                     self.chain.process(entry, now.instant, &mut self.outbox);
@@ -399,7 +402,7 @@ impl Engine {
         let number = self.ledger.next_number();
         self.ledger.send(parcel.bytes, marks);
         self.meters.accepted.add(parcel.records as u64);
-        self.closed |= !outlet.send(parcel.data, number);
+        self.closed |= !outlet.send(parcel, number);
     }
 
     /// Takes the outcome of a batch.

@@ -57,14 +57,22 @@ pub struct Entry {
     pub also: Vec<Origin>,
 }
 
+/// Most attributes that room is made for before they come.
+const MOST_ROOM: usize = 32;
+
 static NO_SOURCE: LazyLock<Arc<Source>> = LazyLock::new(Arc::default);
 
 impl Entry {
     /// An entry as it comes from its file: body, the file's attributes and resource.
     pub fn new(source: &Arc<Source>, start: u64, observed: u64, body: AnyValue) -> Self {
-        // Room for what `container` adds, so that the list is allocated once.
-        let mut attributes = Vec::with_capacity(source.attributes.len() + 3);
-        attributes.extend_from_slice(&source.attributes);
+        Self::with_room(source, start, observed, body, 0)
+    }
+
+    /// The same with room for so many attributes, so that the list is allocated once.
+    pub fn with_room(source: &Arc<Source>, start: u64, observed: u64, body: AnyValue, room: usize) -> Self {
+        let own = &source.attributes;
+        let mut attributes = Vec::with_capacity(room.clamp(own.len(), own.len() + MOST_ROOM));
+        attributes.extend_from_slice(own);
         Self {
             timestamp: 0,
             observed,
@@ -105,15 +113,10 @@ impl Entry {
         std::iter::once(self.origin).chain(self.also.iter().copied())
     }
 
-    /// Memory it takes, roughly, in bytes.
-    pub fn size(&self) -> usize {
-        size_of::<LogRecord>()
-            + self.body.heap_size()
-            + self
-                .attributes
-                .iter()
-                .map(|a| size_of::<KeyValue>() + a.key.len() + a.value.heap_size())
-                .sum::<usize>()
+    /// Bytes of its texts: the body, the keys and values of its attributes.
+    pub fn text_size(&self) -> usize {
+        let attributes = self.attributes.iter().map(|a| a.key.len() + a.value.heap_size());
+        self.body.heap_size() + attributes.sum::<usize>()
     }
 
     /// The OTLP record; resource and scope are grouped by the batch.

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver as Channel, Sender, unbounded};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use crate::pipeline::{Ack, Batch, Data, Lane, Outcome, Output, Rejected, Stop};
+use crate::pipeline::{Ack, Batch, Lane, Outcome, Output, Rejected, Stop};
 use crate::time::now_unix_nanos;
+
+use super::outbox::Parcel;
 
 /// How long a thread waits for acknowledgements after the request to stop.
 pub const LAST_ACKS: Duration = Duration::from_millis(500);
@@ -32,7 +34,7 @@ impl Now {
 /// Where batches go.
 pub trait Outlet {
     /// Sends the batch; its outcome comes back with `number`. False when nothing is taken any more.
-    fn send(&mut self, data: Data, number: u64) -> bool;
+    fn send(&mut self, parcel: Parcel, number: u64) -> bool;
 }
 
 /// What keeps offsets, when its thread has ended.
@@ -99,10 +101,10 @@ pub struct Pipe {
 }
 
 impl Outlet for Pipe {
-    fn send(&mut self, data: Data, number: u64) -> bool {
+    fn send(&mut self, parcel: Parcel, number: u64) -> bool {
         let acks = Arc::clone(&self.acks);
         let ack = Ack::new(move |outcome| acks.notify(number, outcome));
-        let batch = Batch::new(data, ack).in_lane(Some(self.lane));
+        let batch = parcel.into_batch(ack).in_lane(Some(self.lane));
         send_patiently(&self.output, batch, &self.stop)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::otlp::logs::{LogRecord, ResourceLogs, ScopeLogs};
 use crate::otlp::{InstrumentationScope, KeyValue, Resource, Str};
-use crate::pipeline::Data;
+use crate::pipeline::{Ack, Batch, Data};
 
 use super::entry::{Entry, FileId, Origin};
 use super::operators::Sink;
@@ -14,12 +14,20 @@ const RECORDS: usize = 1000;
 /// Bytes per batch, roughly.
 const BYTES: usize = 256 << 10;
 
+/// What an encoded record has beside its texts: times, severity, keys and lengths.
+const RECORD_AROUND: usize = 40;
+/// The same of an attribute.
+const ATTRIBUTE_AROUND: usize = 8;
+
 /// Collects entries until a batch is full.
 #[derive(Default)]
 pub struct Outbox {
     groups: Vec<Group>,
     records: usize,
     bytes: usize,
+    encoded: usize,
+    /// Attributes of the last record.
+    width: usize,
     /// Files with records in here or read since the last batch.
     files: Vec<FileId>,
 }
@@ -36,7 +44,16 @@ struct Group {
 pub struct Parcel {
     pub data: Data,
     pub records: usize,
+    /// In memory.
     pub bytes: usize,
+    /// When encoded, roughly.
+    pub encoded: usize,
+}
+
+impl Parcel {
+    pub fn into_batch(self, ack: Ack) -> Batch {
+        Batch::new(self.data, ack).of_about(self.encoded)
+    }
 }
 
 impl Outbox {
@@ -47,6 +64,11 @@ impl Outbox {
     /// No records are in it.
     pub fn is_empty(&self) -> bool {
         self.records == 0
+    }
+
+    /// How many attributes the next record will have, most likely: as many as the last one.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Notes that a file was read, whether that made records or not.
@@ -90,9 +112,9 @@ impl Outbox {
             }
             last = Some(group.resource);
         }
-        let parcel = Parcel { data: Data::Logs(logs), records: self.records, bytes: self.bytes };
-        (self.records, self.bytes) = (0, 0);
-        Some(parcel)
+        let (records, bytes, encoded) = (self.records, self.bytes, self.encoded);
+        (self.records, self.bytes, self.encoded) = (0, 0, 0);
+        Some(Parcel { data: Data::Logs(logs), records, bytes, encoded })
     }
 
     /// Takes out every record that a part of `file` is in. Origins in other files of those go to
@@ -141,7 +163,10 @@ impl Outbox {
 
 impl Sink for Outbox {
     fn accept(&mut self, mut entry: Entry) {
-        self.bytes += entry.size();
+        let text = entry.text_size();
+        self.width = entry.attributes.len();
+        self.bytes += size_of::<LogRecord>() + self.width * size_of::<KeyValue>() + text;
+        self.encoded += RECORD_AROUND + self.width * ATTRIBUTE_AROUND + text;
         self.records += 1;
         self.touch(entry.origin.file);
         for place in 0..entry.also.len() {

@@ -191,7 +191,7 @@ impl Engine {
         let number = self.ledger.next_number();
         self.ledger.send(parcel.bytes, [(SOURCE, mark(upto))]);
         self.meters.accepted.add(parcel.records as u64);
-        self.closed |= !outlet.send(parcel.data, number);
+        self.closed |= !outlet.send(parcel, number);
     }
 
     /// Takes the outcome of a batch.

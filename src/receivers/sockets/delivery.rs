@@ -56,7 +56,7 @@ impl Delivery {
                     refused.add(records);
                 }
             });
-            let batch = Batch::new(parcel.data, ack).in_lane(Some(self.lane));
+            let batch = parcel.into_batch(ack).in_lane(Some(self.lane));
             send_patiently(&self.output, batch, &self.stop);
             return;
         }
@@ -65,10 +65,11 @@ impl Delivery {
         }
         let number = self.next;
         self.next += 1;
-        let batch = Batch::new(parcel.data, Ack::none()).in_lane(Some(self.lane));
+        let bytes = parcel.bytes;
+        let batch = parcel.into_batch(Ack::none()).in_lane(Some(self.lane));
         let (since, pause) = (Instant::now(), self.retry.initial_interval);
-        self.bytes += parcel.bytes;
-        self.kept.insert(number, Kept { batch, bytes: parcel.bytes, since, pause, due: None });
+        self.bytes += bytes;
+        self.kept.insert(number, Kept { batch, bytes, since, pause, due: None });
         self.attempt(number);
     }
 

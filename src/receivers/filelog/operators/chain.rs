@@ -41,8 +41,6 @@ pub struct Step {
 /// The operators of a receiver, connected.
 pub struct Chain {
     steps: Vec<Step>,
-    /// Room for what operators emit, kept to be used again.
-    spare: Vec<Vec<Entry>>,
     counters: Option<Counters>,
     causes: Causes<(usize, Problem)>,
 }
@@ -64,7 +62,7 @@ impl Chain {
         for at in 0..steps.len() {
             steps[at].otherwise = past_same_guard(&steps, at);
         }
-        Self { steps, spare: Vec::new(), counters: None, causes: Causes::new() }
+        Self { steps, counters: None, causes: Causes::new() }
     }
 
     /// Counts drops and errors of this receiver.
@@ -136,7 +134,7 @@ impl Chain {
         sink: &mut dyn Sink,
         work: impl FnOnce(&mut dyn Operator, &mut Emitter<'_>),
     ) {
-        let mut emitted = self.spare.pop().unwrap_or_default();
+        let mut emitted = Vec::new();
         work(&mut *self.steps[at].operator, &mut Emitter::new(&mut emitted, now));
         self.forward(at, emitted, now, sink);
     }
@@ -155,11 +153,10 @@ impl Chain {
             };
             let done = match tested {
                 Ok(Tested::Holds) => {
-                    let mut emitted = self.spare.pop().unwrap_or_default();
+                    let mut emitted = Vec::new();
                     let done = step.operator.process(&mut entry, &mut Emitter::new(&mut emitted, now));
-                    match emitted.is_empty() {
-                        true => self.spare.push(emitted),
-                        false => self.forward(at, emitted, now, sink),
+                    if !emitted.is_empty() {
+                        self.forward(at, emitted, now, sink);
                     }
                     done
                 }
@@ -205,10 +202,10 @@ impl Chain {
     }
 
     /// Sends what the operator at `at` emitted to its outputs.
-    fn forward(&mut self, at: usize, mut emitted: Vec<Entry>, now: Instant, sink: &mut dyn Sink) {
+    fn forward(&mut self, at: usize, emitted: Vec<Entry>, now: Instant, sink: &mut dyn Sink) {
         // No way leads back here, so that nobody misses them meanwhile.
         let outputs = std::mem::take(&mut self.steps[at].outputs);
-        for entry in emitted.drain(..) {
+        for entry in emitted {
             if let Some((&last, others)) = outputs.split_last() {
                 for &other in others {
                     self.run(other, entry.clone(), now, sink);
@@ -217,7 +214,6 @@ impl Chain {
             }
         }
         self.steps[at].outputs = outputs;
-        self.spare.push(emitted);
     }
 
     fn fail(&mut self, at: usize, problem: Problem) -> Verdict {

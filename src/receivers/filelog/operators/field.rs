@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
+use crate::otlp::{AnyValue, Attributes, KeyValue, Str, attributes};
 
 use super::super::entry::Entry;
 
@@ -237,11 +237,11 @@ fn descend<'a>(value: &'a AnyValue, keys: &[Str]) -> Option<&'a AnyValue> {
 
 fn find<'a>(map: &'a [KeyValue], keys: &[Str]) -> Option<&'a AnyValue> {
     let (first, rest) = keys.split_first()?;
-    descend(&map.iter().find(|entry| entry.key == *first)?.value, rest)
+    descend(attributes::find_from_end(map, first)?, rest)
 }
 
 fn slot<'a>(map: &'a mut Vec<KeyValue>, key: &Str) -> &'a mut AnyValue {
-    let place = map.iter().position(|entry| entry.key == *key).unwrap_or_else(|| {
+    let place = attributes::position(map, key).unwrap_or_else(|| {
         map.push(KeyValue::new(key.clone(), AnyValue::Empty));
         map.len() - 1
     });

@@ -18,6 +18,7 @@ use super::super::checkpoint::Checkpoint;
 use super::super::engine::Engine;
 use super::super::finder::Scope;
 use super::super::handoff::{Now, Outlet};
+use super::super::outbox::Parcel;
 use super::super::plan::{Plan, Settings};
 
 /// Checks a config given as YAML.
@@ -57,8 +58,8 @@ pub struct Out {
 }
 
 impl Outlet for Out {
-    fn send(&mut self, data: Data, number: u64) -> bool {
-        let Data::Logs(logs) = data else { panic!("no logs") };
+    fn send(&mut self, parcel: Parcel, number: u64) -> bool {
+        let Data::Logs(logs) = parcel.data else { panic!("no logs") };
         self.sent.push((number, logs));
         true
     }

@@ -14,6 +14,7 @@ use crate::pipeline::{Data, Outcome};
 use crate::telemetry::Telemetry;
 
 use super::super::super::filelog::handoff::{Now, Outlet};
+use super::super::super::filelog::outbox::Parcel;
 use super::super::Config;
 use super::super::engine::Engine;
 use super::super::plan::Plan;
@@ -61,8 +62,8 @@ impl StorageClient for MemoryStore {
 struct Out(Vec<(u64, Vec<LogRecord>)>);
 
 impl Outlet for Out {
-    fn send(&mut self, data: Data, number: u64) -> bool {
-        let Data::Logs(logs) = data else { panic!("no logs") };
+    fn send(&mut self, parcel: Parcel, number: u64) -> bool {
+        let Data::Logs(logs) = parcel.data else { panic!("no logs") };
         let records = logs.into_iter().flat_map(|r| r.scope_logs).flat_map(|s| s.log_records).collect();
         self.0.push((number, records));
         true

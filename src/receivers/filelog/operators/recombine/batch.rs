@@ -57,11 +57,22 @@ impl Batch {
 
     /// The combined entry.
     pub fn finish(mut self, field: &Field) -> Entry {
-        if let Some(text) = self.text {
+        self.put_text(field);
+        self.entry
+    }
+
+    /// Begins anew with `entry`, which becomes the combined one.
+    pub fn exchange(&mut self, entry: &mut Entry, due: Option<Instant>, field: &Field) {
+        self.put_text(field);
+        std::mem::swap(&mut self.entry, entry);
+        (self.entries, self.matched, self.due) = (1, true, due);
+    }
+
+    fn put_text(&mut self, field: &Field) {
+        if let Some(text) = self.text.take() {
             // A place for text never refuses it: roots but the body are not allowed here.
             let _ = field.set(&mut self.entry, AnyValue::String(Str::from(text)));
         }
-        self.entry
     }
 }
 

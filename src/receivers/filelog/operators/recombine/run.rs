@@ -64,17 +64,26 @@ impl Recombine {
         Some(batch.finish(&self.settings.field))
     }
 
+    /// When a batch that starts now is handed on at the latest.
+    fn due(&mut self, now: Instant) -> Option<Instant> {
+        let wait = self.settings.flush_after;
+        let due = (!wait.is_zero()).then(|| now + wait)?;
+        self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
+        Some(due)
+    }
+
     fn start(&mut self, place: usize, entry: Entry, matched: bool, out: &mut Emitter<'_>) {
         if self.filling >= self.settings.max_sources {
             self.flush(out);
         }
-        let wait = self.settings.flush_after;
-        let due = (!wait.is_zero()).then(|| out.now + wait);
-        if let Some(due) = due {
-            self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
-        }
+        let due = self.due(out.now);
         self.sources[place].batch = Some(Batch::new(entry, matched, due));
         self.filling += 1;
+    }
+
+    /// Whether a first entry with so many bytes of text waits for others.
+    fn may_wait(&self, bytes: usize) -> bool {
+        self.settings.max_entries > 1 && bytes <= self.settings.max_bytes
     }
 
     /// Adds the entry to its source's batch; true when that must be handed on now.
@@ -100,10 +109,17 @@ impl Operator for Recombine {
     fn process(&mut self, entry: &mut Entry, out: &mut Emitter<'_>) -> Result<Verdict, Problem> {
         let matched = self.settings.program.test(entry).map_err(|error| problem(&error))?;
         // Nothing can be joined to it or it to anything: it goes its way alone, with its value.
-        if !matches!(self.settings.field.get(entry), Some(AnyValue::String(_))) {
+        let Some(AnyValue::String(text)) = self.settings.field.get(entry) else {
             return Err("combine_field is missing or no string".into());
-        }
+        };
         let place = self.place(entry);
+        if matched && self.settings.mark == Mark::First && self.may_wait(text.len()) {
+            let due = self.due(out.now);
+            if let Some(batch) = &mut self.sources[place].batch {
+                batch.exchange(entry, due, &self.settings.field);
+                return Ok(Verdict::Pass);
+            }
+        }
         let entry = std::mem::take(entry);
         let full = match self.settings.mark {
             Mark::First => {
