@@ -2,6 +2,7 @@
 
 mod deflate;
 mod libdeflate;
+mod repeats;
 
 use std::io::{self, Read, Write};
 

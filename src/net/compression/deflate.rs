@@ -1,31 +1,21 @@
-//! gzip and zlib: with libdeflate for what is in one piece, in steps for what is not.
-//!
-//! Joining the pieces for libdeflate was tried with `benches/otlp/`: it costs more CPU than the faster
-//! compressor saves (12.5 instead of 11.5 % of a core for 100,000 log records/s), and 15 MiB at full load.
+//! gzip and zlib: by what is made for telemetry, unless the user has chosen a level. Then libdeflate does
+//! it for what is in one piece, and flate2 in steps for what is not.
 
 use std::io;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::SHRINKS;
 use super::libdeflate::Packer;
 pub(super) use super::libdeflate::Wrapping;
-
-/// Level for what is in one piece when the user does not choose one.
-///
-/// Measured with `benches/export.rs` (10,000 container logs, encoding included, one core): level 1
-/// 330 MB/s and 75 bytes a record, level 3 192 and 73, level 6 137 and 70. The level before, in steps:
-/// 242 and 76.
-const LEVEL: u32 = 1;
-/// The same for pieces: 76 bytes a record; level 1 makes requests larger by 30 %.
-const LEVEL_IN_STEPS: u32 = 2;
-/// Most telemetry shrinks to this part or less.
-const SHRINKS: usize = 8;
+use super::repeats::Squeezer;
 
 /// Compresses one body after another. A state is made when it is first needed, and used again.
 pub(super) struct Deflate {
     wrapping: Wrapping,
-    /// `None` when the user did not choose one.
+    /// `None` for the fastest.
     level: Option<u32>,
+    fastest: Option<Squeezer>,
     whole: Option<Packer>,
     in_steps: Option<Compress>,
 }
@@ -33,20 +23,19 @@ pub(super) struct Deflate {
 impl Deflate {
     /// `level` is one of those that gzip has in configurations: -2 to 9, 0 for the default.
     pub(super) fn new(wrapping: Wrapping, level: i32) -> Self {
-        let level = match level {
-            0 | -1 => None,
-            // Go's "Huffman only": the fastest there is here.
-            ..=-2 => Some(1),
-            level => Some((level as u32).min(9)),
-        };
-        Self { wrapping, level, whole: None, in_steps: None }
+        let level = (level > 1).then(|| (level as u32).min(9));
+        Self { wrapping, level, fastest: None, whole: None, in_steps: None }
     }
 
     /// Replaces the content of `output` with the compressed `input`.
     pub(super) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
+        let Some(level) = self.level else {
+            self.fastest().compress(&[input], output);
+            return Ok(());
+        };
         let packer = match &mut self.whole {
             Some(packer) => packer,
-            none => none.insert(Packer::new(self.wrapping, self.level.unwrap_or(LEVEL))?),
+            none => none.insert(Packer::new(self.wrapping, level)?),
         };
         packer.compress(input, output)
     }
@@ -56,7 +45,11 @@ impl Deflate {
         if let [piece] = pieces {
             return self.compress(piece, output);
         }
-        let level = Compression::new(self.level.unwrap_or(LEVEL_IN_STEPS));
+        let Some(level) = self.level else {
+            self.fastest().compress(pieces, output);
+            return Ok(());
+        };
+        let level = Compression::new(level);
         let state = self.in_steps.get_or_insert_with(|| match self.wrapping {
             Wrapping::Gzip => Compress::new_gzip(level, 15),
             Wrapping::Zlib => Compress::new(level, true),
@@ -68,6 +61,10 @@ impl Deflate {
             step(state, piece, FlushCompress::None, output)?;
         }
         step(state, &[], FlushCompress::Finish, output)
+    }
+
+    fn fastest(&mut self) -> &mut Squeezer {
+        self.fastest.get_or_insert_with(|| Squeezer::new(self.wrapping))
     }
 }
 

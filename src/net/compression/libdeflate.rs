@@ -73,6 +73,34 @@ impl Drop for Packer {
     }
 }
 
+/// The checksum at the end of a body.
+pub(super) struct Checksum {
+    wrapping: Wrapping,
+    value: u32,
+}
+
+impl Checksum {
+    pub(super) fn new(wrapping: Wrapping) -> Self {
+        // Both begin like that.
+        Self { wrapping, value: if wrapping == Wrapping::Gzip { 0 } else { 1 } }
+    }
+
+    pub(super) fn add(&mut self, content: &[u8]) {
+        let (from, length) = (content.as_ptr().cast(), content.len());
+        // SAFETY: the range is valid for the call and only read.
+        self.value = unsafe {
+            match self.wrapping {
+                Wrapping::Gzip => sys::libdeflate_crc32(self.value, from, length),
+                Wrapping::Zlib => sys::libdeflate_adler32(self.value, from, length),
+            }
+        };
+    }
+
+    pub(super) fn value(&self) -> u32 {
+        self.value
+    }
+}
+
 /// Deflate makes no more than this of a byte.
 const MOST_GROWTH: usize = 1032;
 
