@@ -15,7 +15,7 @@ pub(super) struct Deflate {
     wrapping: Wrapping,
     /// `None` for the fastest.
     level: Option<u32>,
-    fastest: Option<Squeezer>,
+    fastest: Option<Box<Squeezer>>,
     whole: Option<Packer>,
     in_steps: Option<Compress>,
 }
@@ -64,7 +64,7 @@ impl Deflate {
     }
 
     fn fastest(&mut self) -> &mut Squeezer {
-        self.fastest.get_or_insert_with(|| Squeezer::new(self.wrapping))
+        self.fastest.get_or_insert_with(|| Box::new(Squeezer::new(self.wrapping)))
     }
 }
 

@@ -81,8 +81,11 @@ pub(super) struct Checksum {
 
 impl Checksum {
     pub(super) fn new(wrapping: Wrapping) -> Self {
-        // Both begin like that.
-        Self { wrapping, value: if wrapping == Wrapping::Gzip { 0 } else { 1 } }
+        let value = match wrapping {
+            Wrapping::Gzip => 0,
+            Wrapping::Zlib => 1,
+        };
+        Self { wrapping, value }
     }
 
     pub(super) fn add(&mut self, content: &[u8]) {
