@@ -50,10 +50,15 @@ pub(super) fn put_item(item: &impl Item, buf: &mut Vec<u8>) {
 
 pub(super) fn put_schema_url(url: &str, buf: &mut Vec<u8>) {
     if !url.is_empty() {
-        encode_key(SCHEMA_URL, WireType::LengthDelimited, buf);
-        encode_varint(url.len() as u64, buf);
+        put_head(SCHEMA_URL, url.len(), buf);
         buf.extend_from_slice(url.as_bytes());
     }
+}
+
+/// Appends the key and the length of a field.
+pub(super) fn put_head(tag: u32, len: usize, buf: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, buf);
+    encode_varint(len as u64, buf);
 }
 
 /// Bytes of a field of that length.

@@ -3,11 +3,11 @@
 //! processor's cache. Each resource and each of its scopes is written once.
 
 use prost::bytes::Bytes;
-use prost::encoding::{WireType, encode_key, encode_varint, message};
+use prost::encoding::message;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::encode::{
-    GROUP_RESOURCE, GROUP_SCOPES, REQUEST_GROUPS, SCHEMA_URL, SCOPED_SCOPE, field_len, put_item,
+    GROUP_RESOURCE, GROUP_SCOPES, REQUEST_GROUPS, SCHEMA_URL, SCOPED_SCOPE, field_len, put_head, put_item,
     put_schema_url,
 };
 use super::groups::{Group, Scoped};
@@ -159,11 +159,6 @@ impl GrowingScope {
     fn len(&self) -> usize {
         self.scope.len() + self.items.len() + url_len(&self.schema_url)
     }
-}
-
-fn put_head(tag: u32, len: usize, buf: &mut Vec<u8>) {
-    encode_key(tag, WireType::LengthDelimited, buf);
-    encode_varint(len as u64, buf);
 }
 
 fn url_len(url: &str) -> usize {

@@ -2,12 +2,10 @@
 //! Nearly all are texts, whose lengths give those of what is around them.
 
 use prost::Message;
-use prost::encoding::{
-    WireType, bytes, encode_key, encode_varint, fixed32, fixed64, int32, message, string, uint32,
-};
+use prost::encoding::{WireType, bytes, fixed32, fixed64, int32, message, string, uint32};
 
 use super::any::{KEY, STRING, VALUE};
-use super::encode::field_len;
+use super::encode::{field_len, put_head};
 use super::logs::LogRecord;
 use super::metrics::Metric;
 use super::trace::Span;
@@ -94,8 +92,8 @@ fn put_attribute(tag: u32, attribute: &KeyValue, buf: &mut Vec<u8>) {
         }
         AnyValue::String(text) if !key.is_empty() => {
             let value = field_len(STRING, text.len());
-            put_len(tag, field_len(KEY, key.len()) + field_len(VALUE, value), buf);
-            put_len(KEY, key.len(), buf);
+            put_head(tag, field_len(KEY, key.len()) + field_len(VALUE, value), buf);
+            put_head(KEY, key.len(), buf);
             buf.extend_from_slice(key);
             put_text_value(VALUE, text, buf);
         }
@@ -105,15 +103,9 @@ fn put_attribute(tag: u32, attribute: &KeyValue, buf: &mut Vec<u8>) {
 
 /// A value that is a text.
 fn put_text_value(tag: u32, text: &str, buf: &mut Vec<u8>) {
-    put_len(tag, field_len(STRING, text.len()), buf);
-    put_len(STRING, text.len(), buf);
+    put_head(tag, field_len(STRING, text.len()), buf);
+    put_head(STRING, text.len(), buf);
     buf.extend_from_slice(text.as_bytes());
-}
-
-/// Key and length of a field.
-fn put_len(tag: u32, len: usize, buf: &mut Vec<u8>) {
-    encode_key(tag, WireType::LengthDelimited, buf);
-    encode_varint(len as u64, buf);
 }
 
 /// The key of a field with a length, for the numbers below 16.

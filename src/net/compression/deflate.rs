@@ -29,26 +29,23 @@ impl Deflate {
 
     /// Replaces the content of `output` with the compressed `input`.
     pub(super) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
-        let Some(level) = self.level else {
-            self.fastest().compress(&[input], output);
-            return Ok(());
-        };
-        let packer = match &mut self.whole {
-            Some(packer) => packer,
-            none => none.insert(Packer::new(self.wrapping, level)?),
-        };
-        packer.compress(input, output)
+        self.compress_pieces(&[input], output)
     }
 
-    /// The same for an input in pieces, which are not joined.
+    /// The same for an input in pieces, which are never joined to a whole.
     pub(super) fn compress_pieces(&mut self, pieces: &[&[u8]], output: &mut Vec<u8>) -> io::Result<()> {
-        if let [piece] = pieces {
-            return self.compress(piece, output);
-        }
         let Some(level) = self.level else {
-            self.fastest().compress(pieces, output);
+            let fastest = self.fastest.get_or_insert_with(|| Box::new(Squeezer::new(self.wrapping)));
+            fastest.compress(pieces, output);
             return Ok(());
         };
+        if let [piece] = pieces {
+            let packer = match &mut self.whole {
+                Some(packer) => packer,
+                none => none.insert(Packer::new(self.wrapping, level)?),
+            };
+            return packer.compress(piece, output);
+        }
         let level = Compression::new(level);
         let state = self.in_steps.get_or_insert_with(|| match self.wrapping {
             Wrapping::Gzip => Compress::new_gzip(level, 15),
@@ -61,10 +58,6 @@ impl Deflate {
             step(state, piece, FlushCompress::None, output)?;
         }
         step(state, &[], FlushCompress::Finish, output)
-    }
-
-    fn fastest(&mut self) -> &mut Squeezer {
-        self.fastest.get_or_insert_with(|| Box::new(Squeezer::new(self.wrapping)))
     }
 }
 

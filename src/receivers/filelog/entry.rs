@@ -65,7 +65,8 @@ static NO_SOURCE: LazyLock<Arc<Source>> = LazyLock::new(Arc::default);
 impl Entry {
     /// An entry as it comes from its file: body, the file's attributes and resource.
     pub fn new(source: &Arc<Source>, start: u64, observed: u64, body: AnyValue) -> Self {
-        Self::with_room(source, start, observed, body, 0)
+        // Room for what `container` adds.
+        Self::with_room(source, start, observed, body, source.attributes.len() + 3)
     }
 
     /// The same with room for so many attributes, so that the list is allocated once.

@@ -78,6 +78,15 @@ struct Settings {
     base: Base,
 }
 
+impl Settings {
+    /// Whether nothing may be added to so many entries with so many bytes of text.
+    fn is_full(&self, entries: usize, matched: bool, bytes: impl FnOnce() -> usize) -> bool {
+        entries >= self.max_entries
+            || self.max_bytes < usize::MAX && bytes() > self.max_bytes
+            || !matched && entries >= self.max_unmatched
+    }
+}
+
 fn limit(value: usize) -> usize {
     if value == 0 { usize::MAX } else { value }
 }

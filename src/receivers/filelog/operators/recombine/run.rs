@@ -81,11 +81,6 @@ impl Recombine {
         self.filling += 1;
     }
 
-    /// Whether a first entry with so many bytes of text waits for others.
-    fn may_wait(&self, bytes: usize) -> bool {
-        self.settings.max_entries > 1 && bytes <= self.settings.max_bytes
-    }
-
     /// Adds the entry to its source's batch; true when that must be handed on now.
     fn add(&mut self, place: usize, entry: Entry, matched: bool, out: &mut Emitter<'_>) -> bool {
         let settings = &self.settings;
@@ -98,9 +93,7 @@ impl Recombine {
         }
         let settings = &self.settings;
         self.sources[place].batch.as_ref().is_some_and(|batch| {
-            batch.entries >= settings.max_entries
-                || settings.max_bytes < usize::MAX && batch.len(&settings.field) > settings.max_bytes
-                || !batch.matched && batch.entries >= settings.max_unmatched
+            settings.is_full(batch.entries, batch.matched, || batch.len(&settings.field))
         })
     }
 }
@@ -113,7 +106,7 @@ impl Operator for Recombine {
             return Err("combine_field is missing or no string".into());
         };
         let place = self.place(entry);
-        if matched && self.settings.mark == Mark::First && self.may_wait(text.len()) {
+        if matched && self.settings.mark == Mark::First && !self.settings.is_full(1, true, || text.len()) {
             let due = self.due(out.now);
             if let Some(batch) = &mut self.sources[place].batch {
                 batch.exchange(entry, due, &self.settings.field);
