@@ -95,11 +95,11 @@ fn full() {
 }
 
 fn steady() {
-    const A_SECOND: usize = 10_000;
-    const FILES: usize = 10;
     const SLICES: usize = 100;
+    let a_second = number("PIPELINE_LINES", 10_000);
+    let files = number("PIPELINE_FILES", 10);
     let world = World::new();
-    let mut files: Vec<File> = (0..FILES).map(|n| world.create(n, "app")).collect();
+    let mut files: Vec<File> = (0..files).map(|n| world.create(n, "app")).collect();
     let agent = world.start();
     let mut text = Lines::default();
     let (warm, watched) = (10, 30);
@@ -110,8 +110,9 @@ fn steady() {
             before = agent.cpu();
         }
         // Each container writes its lines one by one.
-        for n in 0..A_SECOND / SLICES {
-            files[n % FILES].write_all(&text.some(1)).unwrap();
+        for n in 0..a_second / SLICES {
+            let turn = n % files.len();
+            files[turn].write_all(&text.some(1)).unwrap();
         }
         most = most.max(if slice % 10 == 0 { agent.memory("VmRSS:") } else { 0.0 });
         let next = started + Duration::from_secs(1) / SLICES as u32 * (slice as u32 + 1);
@@ -119,9 +120,9 @@ fn steady() {
     }
     let spent = agent.cpu() - before;
     let took = started.elapsed().as_secs_f64() - warm as f64;
-    let arrivals = agent.wait_for((warm + watched) * A_SECOND, Duration::from_mins(1));
+    let arrivals = agent.wait_for((warm + watched) * a_second, Duration::from_mins(1));
     println!(
-        "10,000 lines/s: {:.2} % of a core (floor 5), {most:.1} MiB (floor 20), now {:.1} of pages of files, \
+        "{a_second} lines/s: {:.2} % of a core (floor 5), {most:.1} MiB (floor 20), now {:.1} of pages of files, \
          {:.1} B on the wire a record, {:.0} B raw",
         spent / took * 100.0,
         agent.memory("RssFile:"),

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use crate::otlp::{AnyValue, Str};
 
+use super::Presence;
 use super::ast::{Binary, Pointer};
 use super::builtins::{Builtin, Predicate};
 use super::clock::Moment;
@@ -269,6 +270,34 @@ impl Code {
             Self::Present(root, keys, upto) => Some((*root, &keys[..*upto])),
             Self::IsNil(code, true) => match &**code {
                 Self::Path(root, keys) => Some((*root, keys)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// See [`Presence`].
+    pub fn presence(&self) -> Option<Presence<'_>> {
+        match self {
+            Self::Present(Root::Attributes, keys, _) => Some(Presence { something: keys, nothing: None }),
+            Self::And(parts) => {
+                let (first, second) = match &**parts {
+                    [first] => (first, None),
+                    [first, second] => (first, Some(second.nothing()?)),
+                    _ => return None,
+                };
+                let first = first.presence().filter(|first| first.nothing.is_none())?;
+                Some(Presence { nothing: second, ..first })
+            }
+            _ => None,
+        }
+    }
+
+    /// The path below the attributes where nothing must be.
+    fn nothing(&self) -> Option<&[Str]> {
+        match self {
+            Self::IsNil(code, false) => match &**code {
+                Self::Path(Root::Attributes, keys) => Some(keys),
                 _ => None,
             },
             _ => None,

@@ -35,6 +35,7 @@ pub use template::{Template, TemplateError};
 pub use types::Type;
 pub use value::{List, Map, Text, Value};
 
+use crate::otlp::Str;
 use code::Code;
 use eval::Frame;
 
@@ -107,6 +108,11 @@ impl Program {
         self.code.guard().is_some_and(|guard| other.code.guard() == Some(guard))
     }
 
+    /// What a condition asks that only asks what is there among the attributes.
+    pub fn presence(&self) -> Option<Presence<'_>> {
+        self.code.presence()
+    }
+
     /// The value of a condition for a record, and how soon it was known.
     pub fn test_guarded(&self, environment: &dyn Environment) -> Result<Tested, EvalError> {
         eval::test_guarded(environment, &self.code)
@@ -116,6 +122,13 @@ impl Program {
     pub fn test(&self, environment: &dyn Environment) -> Result<bool, EvalError> {
         Frame::new(environment).test(&self.code, "a condition")
     }
+}
+
+/// A condition that holds when something is at one path below the attributes, and nothing at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence<'a> {
+    pub something: &'a [Str],
+    pub nothing: Option<&'a [Str]>,
 }
 
 /// How a condition turned out.

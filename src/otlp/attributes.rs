@@ -11,7 +11,7 @@ pub fn find<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
 /// [`find`] from the end, where what was added last is: for a list that is being made.
 #[inline]
 pub fn find_from_end<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a AnyValue> {
-    attributes.iter().rev().find(|entry| is_same(&entry.key, key)).map(|entry| &entry.value)
+    position_from_end(attributes, key).map(|place| &attributes[place].value)
 }
 
 /// Where `key` is in a list.
@@ -20,10 +20,16 @@ pub fn position(attributes: &[KeyValue], key: &str) -> Option<usize> {
     attributes.iter().position(|entry| is_same(&entry.key, key))
 }
 
+/// [`position`], looked for from the end.
+#[inline]
+pub fn position_from_end(attributes: &[KeyValue], key: &str) -> Option<usize> {
+    attributes.iter().rposition(|entry| is_same(&entry.key, key))
+}
+
 /// Whether two keys are equal. Keys are short and most differ in length or at an end, so a call to
 /// compare memory costs more than comparing words here.
 #[inline]
-fn is_same(one: &str, other: &str) -> bool {
+pub fn is_same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {
         return false;

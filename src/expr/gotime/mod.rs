@@ -2,6 +2,7 @@
 //! strictness, since that is what configurations were written against.
 
 mod reader;
+mod stamp;
 mod write;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use self::reader::Reader;
+use self::stamp::Look;
 use super::clock::Moment;
 use crate::time::{MONTHS, WEEKDAYS};
 
@@ -16,6 +18,8 @@ use crate::time::{MONTHS, WEEKDAYS};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     parts: Vec<Part>,
+    /// What is between date and time when the layout begins as [`stamp`] reads it.
+    stamp: Option<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -156,15 +160,27 @@ impl Layout {
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.into()));
         }
-        Self { parts }
+        Self { stamp: stamp::separator(&parts), parts }
     }
 
     /// Reads a text.
     pub fn parse(&self, text: &str) -> Result<Parsed, ParseError> {
         let mut reader = Reader { rest: text };
         let mut fields = Fields::default();
-        for (n, part) in self.parts.iter().enumerate() {
-            fields.read(part, self.parts.get(n + 1), &mut reader)?;
+        let mut from = 0;
+        if let Some(separator) = self.stamp {
+            match stamp::read(text.as_bytes(), separator, &mut fields) {
+                Look::Fits => {
+                    // The seconds are read again: a fraction may come after them.
+                    from = stamp::PARTS - 1;
+                    reader.skip(stamp::LEN - 2);
+                }
+                Look::Mismatch => return Err(ParseError::Mismatch),
+                Look::Unsure => {}
+            }
+        }
+        for n in from..self.parts.len() {
+            fields.read(&self.parts[n], self.parts.get(n + 1), &mut reader)?;
         }
         if !reader.rest.is_empty() {
             return Err(ParseError::Extra);
@@ -380,6 +396,7 @@ pub(super) fn now() -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(layout: &str, text: &str) -> Result<String, ParseError> {
         let parsed = Layout::new(layout).parse(text)?;
@@ -387,10 +404,11 @@ mod tests {
         Ok(moment.timestamp().to_string())
     }
 
+    const RFC3339: &str = "2006-01-02T15:04:05.999999999Z07:00";
+    const LOCAL: &str = "2006-01-02 15:04:05.999999999";
+
     #[test]
     fn parsing_is_as_lenient_and_as_strict_as_go() {
-        const RFC3339: &str = "2006-01-02T15:04:05.999999999Z07:00";
-        const LOCAL: &str = "2006-01-02 15:04:05.999999999";
         for (layout, text, want) in [
             (RFC3339, "2024-05-06T07:08:09Z", Ok("2024-05-06T07:08:09Z")),
             (RFC3339, "2024-05-06T07:08:09.5Z", Ok("2024-05-06T07:08:09.5Z")),
@@ -421,6 +439,24 @@ mod tests {
             ("_2006", "_2024", Ok("2024-01-01T00:00:00Z")),
         ] {
             assert_eq!(parse(layout, text), want.map(str::to_owned), "{layout} ← {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_beginning_read_at_once_is_what_its_parts_say(
+            date in "(20[0-9]{2}|2[0-9x]{3}|[0-9]{3})-[01]?[0-9]-[0-3]?[0-9]?",
+            between in "[T ]| {2}|",
+            time in "[0-2]?[0-9]:[0-6][0-9]:[0-6]?[0-9](|\\.[0-9]{0,4}|,5)",
+            zone in "|Z|\\+02:00|é",
+        ) {
+            let text = format!("{date}{between}{time}{zone}");
+            for layout in [RFC3339, LOCAL, "2006-01-02T15:04:05.000", "2006-01-02 15:04:05"] {
+                let layout = Layout::new(layout);
+                prop_assert!(layout.stamp.is_some());
+                let by_parts = Layout { stamp: None, ..layout.clone() };
+                prop_assert_eq!(layout.parse(&text), by_parts.parse(&text), "{}", text);
+            }
         }
     }
 

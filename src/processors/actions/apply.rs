@@ -10,6 +10,8 @@ use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
 #[derive(Debug)]
 pub struct Actions {
     list: Vec<Action>,
+    /// By action: the bit of the key without which nothing happens, if there is one.
+    needed: Vec<Keys>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,8 @@ pub struct Target {
 
 impl Actions {
     pub fn new(list: Vec<Action>) -> Self {
-        Self { list }
+        let needed = list.iter().map(|action| action.needs().map_or(Keys(0), Keys::holding)).collect();
+        Self { list, needed }
     }
 
     /// Whether the actions change anything: data that is shared is not copied for nothing.
@@ -62,7 +65,8 @@ impl Actions {
     /// look per action is enough.
     pub fn change(&self, attributes: &[KeyValue]) -> bool {
         let keys = Keys::of(attributes);
-        self.list.iter().any(|action| !action.finds_nothing(keys) && action.changes(attributes))
+        let mut both = self.list.iter().zip(&self.needed);
+        both.any(|(action, needed)| keys.may_hold(*needed) && action.changes(attributes))
     }
 
     pub fn apply(&self, attributes: &mut Vec<KeyValue>) {
@@ -73,37 +77,36 @@ impl Actions {
 }
 
 /// Which keys may be in a list, by a bit for each: most actions are about keys that are not there.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Keys(u64);
 
 impl Keys {
     fn of(attributes: &[KeyValue]) -> Self {
-        Self(attributes.iter().fold(0, |all, entry| all | Self::bit(&entry.key)))
-    }
-
-    fn may_hold(self, key: &str) -> bool {
-        self.0 & Self::bit(key) != 0
+        Self(attributes.iter().fold(0, |all, entry| all | Self::holding(&entry.key).0))
     }
 
     /// Keys differ in their length and their end rather than in their beginning.
-    fn bit(key: &str) -> u64 {
+    fn holding(key: impl AsRef<str>) -> Self {
+        let key = key.as_ref();
         let end = key.as_bytes().last_chunk::<4>().map_or(0, |end| u32::from_ne_bytes(*end));
         let mixed = (end ^ key.len() as u32).wrapping_mul(0x9E37_79B9);
-        1 << (mixed >> 26)
+        Self(1 << (mixed >> 26))
+    }
+
+    fn may_hold(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
     }
 }
 
 impl Action {
-    /// The value or what it is set from is an attribute that is not there: nothing happens.
-    fn finds_nothing(&self, keys: Keys) -> bool {
+    /// The attribute that is changed or that a value is set from, if nothing happens without it.
+    fn needs(&self) -> Option<&Str> {
         match &self.operation {
             Operation::Insert(Source::Attribute { from, default: None })
             | Operation::Update(Source::Attribute { from, default: None })
-            | Operation::Upsert(Source::Attribute { from, default: None }) => !keys.may_hold(from),
-            Operation::Update(_) | Operation::Extract { .. } | Operation::Convert(_) => {
-                !keys.may_hold(&self.key)
-            }
-            _ => false,
+            | Operation::Upsert(Source::Attribute { from, default: None }) => Some(from),
+            Operation::Update(_) | Operation::Extract { .. } | Operation::Convert(_) => Some(&self.key),
+            _ => None,
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Outbox {
     encoded: usize,
     /// Attributes of the last record.
     width: usize,
+    /// Records of the largest group of the last batch.
+    expected: usize,
     /// Files with records in here or read since the last batch.
     files: Vec<FileId>,
 }
@@ -36,8 +38,9 @@ pub struct Outbox {
 struct Group {
     resource: Arc<Vec<KeyValue>>,
     scope: Str,
-    /// With their origins, so that the records of a file can be taken out again.
-    records: Vec<(LogRecord, Origin, Vec<Origin>)>,
+    records: Vec<LogRecord>,
+    /// Of each record, so that those of a file can be taken out again.
+    origins: Vec<(Origin, Vec<Origin>)>,
 }
 
 /// A full batch.
@@ -89,12 +92,13 @@ impl Outbox {
             return None;
         }
         let groups = std::mem::take(&mut self.groups);
+        self.expected = groups.iter().map(|group| group.records.len()).max().unwrap_or(0);
         let mut logs: Vec<ResourceLogs> = Vec::with_capacity(groups.len());
         let mut last: Option<Arc<Vec<KeyValue>>> = None;
         for group in groups {
             let scope_logs = ScopeLogs {
                 scope: Some(InstrumentationScope { name: group.scope.into_string(), ..Default::default() }),
-                log_records: group.records.into_iter().map(|(record, ..)| record).collect(),
+                log_records: group.records,
                 schema_url: String::new(),
             };
             match logs.last_mut() {
@@ -121,14 +125,18 @@ impl Outbox {
     /// `others`.
     pub fn discard(&mut self, file: FileId, others: &mut dyn FnMut(Origin)) {
         for group in &mut self.groups {
-            group.records.retain(|(_, origin, also)| {
-                let mut origins = std::iter::once(origin).chain(also);
+            let mut stays = Vec::with_capacity(group.records.len());
+            group.origins.retain(|(origin, also)| {
+                let origins = std::iter::once(origin).chain(also);
                 let touched = origins.clone().any(|origin| origin.file == file);
                 if touched {
-                    origins.by_ref().filter(|origin| origin.file != file).for_each(|origin| others(*origin));
+                    origins.filter(|origin| origin.file != file).for_each(|origin| others(*origin));
                 }
+                stays.push(!touched);
                 !touched
             });
+            let mut stays = stays.into_iter();
+            group.records.retain(|_| stays.next().unwrap_or(true));
         }
         self.groups.retain(|group| !group.records.is_empty());
         self.records = self.groups.iter().map(|group| group.records.len()).sum();
@@ -139,6 +147,7 @@ impl Outbox {
     fn group(&mut self, entry: &Entry) -> &mut Group {
         let same =
             |group: &Group| Arc::ptr_eq(&group.resource, &entry.resource) && group.scope == entry.scope_name;
+        let expected = self.expected;
         // An operator may have given each entry a resource of its own: compare what is in it.
         let equal = |group: &Group| *group.resource == *entry.resource && group.scope == entry.scope_name;
         let place = match self.groups.last() {
@@ -152,7 +161,8 @@ impl Outbox {
                     self.groups.push(Group {
                         resource: Arc::clone(&entry.resource),
                         scope: entry.scope_name.clone(),
-                        records: Vec::new(),
+                        records: Vec::with_capacity(expected),
+                        origins: Vec::with_capacity(expected),
                     });
                     self.groups.len() - 1
                 }),
@@ -173,7 +183,9 @@ impl Sink for Outbox {
             self.touch(entry.also[place].file);
         }
         let (origin, also) = (entry.origin, std::mem::take(&mut entry.also));
-        self.group(&entry).records.push((entry.into_record(), origin, also));
+        let group = self.group(&entry);
+        group.origins.push((origin, also));
+        group.records.push(entry.into_record());
     }
 }
 

@@ -8,8 +8,9 @@ use crate::telemetry::{Causes, Counter, Telemetry};
 
 use super::super::entry::{Entry, FileId, Origin};
 use super::expression;
+use super::moves::Moves;
 use super::plan::OnError;
-use super::{Emitter, Operator, Problem, Verdict};
+use super::{Emitter, Field, Operator, Problem, Verdict};
 
 /// Where entries go after the last operator.
 pub trait Sink {
@@ -31,6 +32,10 @@ pub struct Step {
     pub routes: Vec<Vec<usize>>,
     pub on_error: OnError,
     pub condition: Option<Arc<Program>>,
+    /// See [`Decoded::moves`](super::Decoded::moves).
+    pub moves: Option<(Field, Field)>,
+    /// This move and those after it.
+    pub at_once: Option<Box<Moves>>,
     /// Where an entry goes that has nothing where the condition looks first: past all steps whose
     /// conditions begin with the same look.
     pub otherwise: Option<usize>,
@@ -61,8 +66,16 @@ impl Chain {
     pub fn new(mut steps: Vec<Step>) -> Self {
         for at in 0..steps.len() {
             steps[at].otherwise = past_same_guard(&steps, at);
+            steps[at].at_once = Moves::from(&steps, at).map(Box::new);
         }
         Self { steps, counters: None, causes: Causes::new() }
+    }
+
+    /// Lets every move be a step of its own.
+    #[cfg(test)]
+    pub fn one_by_one(mut self) -> Self {
+        self.steps.iter_mut().for_each(|step| step.at_once = None);
+        self
     }
 
     /// Counts drops and errors of this receiver.
@@ -147,6 +160,12 @@ impl Chain {
                 sink.accept(entry);
                 return;
             };
+            if let Some(moves) = &step.at_once
+                && moves.run(&mut entry.attributes)
+            {
+                at = moves.next;
+                continue;
+            }
             let tested = match step.condition.as_deref() {
                 Some(condition) => condition.test_guarded(&entry),
                 None => Ok(Tested::Holds),
@@ -324,6 +343,8 @@ mod tests {
             routes: Vec::new(),
             on_error: OnError::Send,
             condition: None,
+            moves: None,
+            at_once: None,
             otherwise: None,
             last_problem: None,
         }

@@ -258,7 +258,8 @@ fn as_map_mut(value: &mut AnyValue) -> &mut Vec<KeyValue> {
     }
 }
 
-fn put(slot: &mut AnyValue, value: AnyValue) {
+/// Sets a value where one may be: a map is merged into a map.
+pub(super) fn put(slot: &mut AnyValue, value: AnyValue) {
     match (slot, value) {
         (AnyValue::Map(map), AnyValue::Map(new)) => merge(map, new),
         (slot, value) => *slot = value,

@@ -16,6 +16,7 @@ mod flatten;
 mod json_array_parser;
 mod json_parser;
 mod key_value_parser;
+mod moves;
 mod noop;
 mod output;
 mod parsing;
@@ -113,12 +114,14 @@ pub struct Decoded {
     pub routes: Vec<Vec<String>>,
     /// It wants the bytes of a line that is not UTF-8, and its trailing blanks: it cares for both.
     pub takes_raw: bool,
+    /// All it does is to move what is at the first field to the second.
+    pub moves: Option<(Field, Field)>,
 }
 
 impl Decoded {
     /// An operator with one way out.
     pub fn new(factory: impl Fn() -> Box<dyn Operator> + Send + Sync + 'static) -> Self {
-        Self { factory: Box::new(factory), routes: Vec::new(), takes_raw: false }
+        Self { factory: Box::new(factory), routes: Vec::new(), takes_raw: false, moves: None }
     }
 }
 

@@ -13,7 +13,7 @@ use super::chain::{Chain, Step};
 use crate::expr::Program;
 
 use super::expression;
-use super::{Decoded, Factory, Section, Site, TYPES};
+use super::{Decoded, Factory, Field, Section, Site, TYPES};
 
 /// What happens to an entry whose operator fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -52,6 +52,7 @@ struct Planned {
     routes: Vec<Vec<usize>>,
     on_error: OnError,
     condition: Option<Arc<Program>>,
+    moves: Option<(Field, Field)>,
 }
 
 impl fmt::Debug for Plan {
@@ -196,6 +197,7 @@ impl Plan {
                 routes,
                 on_error: common.on_error,
                 condition,
+                moves: decoded.moves,
             });
         }
         let plan = Self { operators, takes_raw };
@@ -230,7 +232,9 @@ impl Plan {
                     routes: planned.routes.clone(),
                     on_error: planned.on_error,
                     condition: planned.condition.clone(),
+                    moves: planned.moves.clone(),
                     otherwise: None,
+                    at_once: None,
                     last_problem: None,
                 })
                 .collect(),

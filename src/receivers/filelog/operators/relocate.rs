@@ -59,7 +59,9 @@ fn rootable(text: &str, path: &str, key: &str, issues: &mut Issues<'_>) -> Optio
 }
 
 fn decode_move(section: &Section<'_>, issues: &mut Issues<'_>) -> Option<Decoded> {
-    fields(section, issues).map(|(from, to)| changer(Move { from, to }))
+    let (from, to) = fields(section, issues)?;
+    let moves = Some((from.clone(), to.clone()));
+    Some(Decoded { moves, ..changer(Move { from, to }) })
 }
 
 fn decode_copy(section: &Section<'_>, issues: &mut Issues<'_>) -> Option<Decoded> {

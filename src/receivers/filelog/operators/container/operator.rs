@@ -27,6 +27,8 @@ pub struct Container {
 #[derive(Default)]
 struct Pods {
     known: HashMap<FileId, Result<Arc<Vec<KeyValue>>, Problem>>,
+    /// The one of the last entry: the next one is mostly of the same file.
+    last: Option<(FileId, Arc<Vec<KeyValue>>)>,
 }
 
 impl Container {
@@ -203,11 +205,19 @@ impl Operator for Container {
 
     fn forget(&mut self, file: FileId) {
         self.pods.known.remove(&file);
+        self.pods.last = None;
     }
 }
 
 impl Pods {
     fn identify(&mut self, entry: &mut Entry) -> Result<(), Problem> {
+        if let Some((file, resource)) = &self.last
+            && *file == entry.source.id
+            && Arc::ptr_eq(&entry.resource, &entry.source.resource)
+        {
+            entry.resource = Arc::clone(resource);
+            return Ok(());
+        }
         let known = self.known.entry(entry.source.id).or_insert_with(|| {
             let path = match entry.source.path.as_str() {
                 "" => entry.attributes.get_str("log.file.path").unwrap_or_default(),
@@ -222,6 +232,7 @@ impl Pods {
         match known {
             Ok(resource) if Arc::ptr_eq(&entry.resource, &entry.source.resource) => {
                 entry.resource = Arc::clone(resource);
+                self.last = Some((entry.source.id, Arc::clone(resource)));
                 Ok(())
             }
             // An operator before this one changed the resource: add to that.

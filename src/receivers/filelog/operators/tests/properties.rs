@@ -1,8 +1,11 @@
 //! No line, whatever is in it, makes an operator panic or lose an entry.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::otlp::KeyValue;
 
 const PARSERS: &[&str] = &[
     "{type: json_parser}",
@@ -72,4 +75,43 @@ proptest! {
             prop_assert_eq!(crate::otlp::Attributes::get_str(read, key), Some(value.as_str()));
         }
     }
+
+    #[test]
+    fn moves_at_once_do_what_they_do_one_by_one(
+        moves in prop::collection::vec(("[a-c]", "[mt-v]", any::<bool>()), 1..8),
+        map in prop_oneof![
+            1 => Just(None),
+            1 => Just(Some(AnyValue::Empty)),
+            1 => Just(Some(AnyValue::from("no map"))),
+            9 => few_attributes("[a-e]").prop_map(|map| Some(AnyValue::Map(map))),
+        ],
+        mut others in few_attributes("[tu]"),
+    ) {
+        let steps = moves.iter().map(|(name, to, unless_there)| {
+            let unless = if *unless_there { format!(" and attributes.{to} == nil") } else { String::new() };
+            format!(
+                "{{type: move, from: attributes.m.{name}, to: attributes.{to}, \
+                 if: 'attributes.m != nil and attributes.m.{name} != nil{unless}'}}"
+            )
+        });
+        let steps = format!("[{}, {{type: add, field: attributes.last, value: 1}}]", steps.collect::<Vec<_>>().join(","));
+        others.extend(map.map(|map| KeyValue::new("m", map)));
+        let input = Entry { attributes: others, ..Entry::default() };
+        let at_once = run(&mut chain(&steps), vec![input.clone()]);
+        let one_by_one = run(&mut chain(&steps).one_by_one(), vec![input]);
+        prop_assert_eq!(&at_once[0].attributes, &one_by_one[0].attributes, "{}", steps);
+    }
+}
+
+/// Attributes of different names that match the pattern.
+fn few_attributes(names: &'static str) -> impl Strategy<Value = Vec<KeyValue>> {
+    let leaf = prop_oneof![Just(AnyValue::Empty), any::<i64>().prop_map(AnyValue::from)];
+    let value = leaf.clone().prop_recursive(1, 4, 2, |inner| {
+        prop::collection::btree_map("[a-c]", inner, 0..3).prop_map(|map| AnyValue::Map(attributes(map)))
+    });
+    prop::collection::btree_map(names, value, 0..5).prop_map(attributes)
+}
+
+fn attributes(map: BTreeMap<String, AnyValue>) -> Vec<KeyValue> {
+    map.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect()
 }
