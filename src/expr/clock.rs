@@ -53,9 +53,6 @@ impl Moment {
     }
 
     pub fn in_zone(civil: DateTime, zone: &TimeZone) -> Option<Self> {
-        if let Ok(offset) = zone.to_fixed_offset() {
-            return Self::at_offset(civil, offset);
-        }
         let timestamp = zone.to_timestamp(civil).ok()?;
         Some(Self { timestamp, offset: zone.to_offset(timestamp) })
     }

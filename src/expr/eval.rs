@@ -423,7 +423,8 @@ impl<'a> Frame<'a> {
 
 /// The value of a condition, and whether it was its guard that decided ([`Code::guard`]). What only
 /// looks whether something is there needs no frame.
-pub(super) fn test_guarded(record: &dyn Environment, code: &Code) -> Result<Tested> {
+#[inline]
+pub(super) fn test_guarded<E: Environment>(record: &E, code: &Code) -> Result<Tested> {
     let parts = if let Code::And(parts) = code { parts } else { std::slice::from_ref(code) };
     let Some((first, others)) = parts.split_first() else { return Ok(Tested::Holds) };
     let tested = match first {
@@ -442,7 +443,8 @@ pub(super) fn test_guarded(record: &dyn Environment, code: &Code) -> Result<Test
     Ok(tested)
 }
 
-fn test(record: &dyn Environment, code: &Code, operation: &'static str) -> Result<bool> {
+#[inline]
+fn test<E: Environment>(record: &E, code: &Code, operation: &'static str) -> Result<bool> {
     if let Code::IsNil(of, negated) = code
         && let Code::Path(root, keys) = &**of
     {
@@ -452,7 +454,12 @@ fn test(record: &dyn Environment, code: &Code, operation: &'static str) -> Resul
 }
 
 /// The value at the end of a path, `None` when the last key is missing.
-fn value_at<'a>(record: &'a dyn Environment, root: Root, keys: &[Str]) -> Result<Option<&'a AnyValue>> {
+#[inline]
+fn value_at<'a, E: Environment + ?Sized>(
+    record: &'a E,
+    root: Root,
+    keys: &[Str],
+) -> Result<Option<&'a AnyValue>> {
     let (value, keys) = match (root, keys.split_first()) {
         (Root::Attributes, Some((first, rest))) => (find_from_end(record.attributes(), first), rest),
         (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
@@ -474,12 +481,19 @@ fn value_below<'a>(mut value: Option<&'a AnyValue>, keys: &[Str]) -> Result<Opti
     Ok(value)
 }
 
-fn is_nothing_at(record: &dyn Environment, root: Root, keys: &[Str]) -> Result<bool> {
+#[inline]
+fn is_nothing_at<E: Environment + ?Sized>(record: &E, root: Root, keys: &[Str]) -> Result<bool> {
     Ok(value_at(record, root, keys)?.is_none_or(AnyValue::is_empty))
 }
 
 /// Whether something is at the path: [`Code::Present`].
-fn is_present(record: &dyn Environment, root: Root, keys: &[Str], upto: usize) -> Result<Tested> {
+#[inline]
+fn is_present<E: Environment + ?Sized>(
+    record: &E,
+    root: Root,
+    keys: &[Str],
+    upto: usize,
+) -> Result<Tested> {
     let guard = value_at(record, root, &keys[..upto])?;
     if guard.is_none_or(AnyValue::is_empty) {
         return Ok(Tested::FailsAtOnce);

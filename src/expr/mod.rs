@@ -114,7 +114,8 @@ impl Program {
     }
 
     /// The value of a condition for a record, and how soon it was known.
-    pub fn test_guarded(&self, environment: &dyn Environment) -> Result<Tested, EvalError> {
+    #[inline]
+    pub fn test_guarded<E: Environment>(&self, environment: &E) -> Result<Tested, EvalError> {
         eval::test_guarded(environment, &self.code)
     }
 

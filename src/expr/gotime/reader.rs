@@ -71,14 +71,13 @@ impl Reader<'_> {
         if !matches!(self.byte(0), Some(b'.' | b',')) {
             return Err(ParseError::Mismatch);
         }
-        let mut nanos = 0;
-        for at in 1..=9 {
-            let digit = if at <= digits { self.digit(at).ok_or(ParseError::Mismatch)? } else { 0 };
-            nanos = nanos * 10 + digit;
-        }
-        if (10..=digits).any(|at| self.digit(at).is_none()) {
+        let text = self.rest.as_bytes().get(1..=digits).ok_or(ParseError::Mismatch)?;
+        if !text.iter().all(u8::is_ascii_digit) {
             return Err(ParseError::Mismatch);
         }
+        let nanos = (0..9).fold(0, |nanos, at| {
+            nanos * 10 + text.get(at).map_or(0, |digit| i32::from(digit - b'0'))
+        });
         self.skip(digits + 1);
         Ok(nanos)
     }

@@ -7,9 +7,6 @@ use super::{Fields, Part};
 pub const LEN: usize = 19;
 /// Parts of a layout that make such a beginning.
 pub const PARTS: usize = 11;
-/// Where a digit is expected, by the bits of the places.
-const DIGITS: [usize; 14] = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
-const DATE_DIGITS: usize = 8;
 
 /// What a look at the places tells.
 pub enum Look {
@@ -47,29 +44,36 @@ pub fn separator(parts: &[Part]) -> Option<u8> {
 
 /// Reads the beginning of a text.
 pub fn read(text: &[u8], separator: u8, fields: &mut Fields) -> Look {
-    let Some(bytes) = text.first_chunk::<LEN>() else { return Look::Unsure };
-    let number = |at: usize| i32::from(bytes[at] - b'0') * 10 + i32::from(bytes[at + 1] - b'0');
-    let are_digits = |places: &[usize]| places.iter().all(|&at| bytes[at].is_ascii_digit());
-    if !are_digits(&DIGITS[..DATE_DIGITS]) || bytes[4] != b'-' || bytes[7] != b'-' {
+    let Some(&[y0, y1, y2, y3, d0, m0, m1, d1, a0, a1, between, h0, h1, c0, n0, n1, c1, s0, s1]) =
+        text.first_chunk::<LEN>()
+    else {
+        return Look::Unsure;
+    };
+    let number = |tens: u8, ones: u8| i32::from(tens - b'0') * 10 + i32::from(ones - b'0');
+    if !are_digits([y0, y1, y2, y3, m0, m1, a0, a1]) || [d0, d1] != [b'-', b'-'] {
         return Look::Unsure;
     }
-    let month = number(5);
+    let month = number(m0, m1);
     if !(1..=12).contains(&month) {
         return Look::Unsure;
     }
-    if bytes[10] != separator {
+    if between != separator {
         // Blanks are lenient, all else is not.
         return if separator == b' ' { Look::Unsure } else { Look::Mismatch };
     }
-    if !are_digits(&DIGITS[DATE_DIGITS..]) || bytes[13] != b':' || bytes[16] != b':' {
+    if !are_digits([h0, h1, n0, n1, s0, s1, b'0', b'0']) || [c0, c1] != [b':', b':'] {
         return Look::Unsure;
     }
-    let (hour, minute, second) = (number(11), number(14), number(17));
+    let (hour, minute, second) = (number(h0, h1), number(n0, n1), number(s0, s1));
     if hour > 23 || minute > 59 || second > 59 {
         return Look::Unsure;
     }
-    fields.year = number(0) * 100 + number(2);
-    (fields.month, fields.day) = (Some(month), Some(number(8)));
+    fields.year = number(y0, y1) * 100 + number(y2, y3);
+    (fields.month, fields.day) = (Some(month), Some(number(a0, a1)));
     (fields.hour, fields.minute, fields.second) = (hour, minute, second);
     Look::Fits
+}
+
+fn are_digits(bytes: [u8; 8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
 }

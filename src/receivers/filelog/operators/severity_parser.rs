@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -65,11 +66,15 @@ enum Value {
 /// Widest range of a mapping: every number of it is an entry of the table.
 const MAX_RANGE: i64 = 100_000;
 
+/// Severity numbers by text. Only the configuration adds to it, so nobody can fill it with texts
+/// that meet.
+type Numbers = FxHashMap<Str, i32>;
+
 /// Sets severity number and text from a field.
 #[derive(Clone, Debug)]
 pub struct Severity {
     from: Field,
-    numbers: HashMap<Str, i32>,
+    numbers: Numbers,
     overwrite_text: bool,
 }
 
@@ -87,8 +92,8 @@ pub fn name(number: i32) -> String {
 }
 
 /// Severity names in lowercase with their numbers.
-fn aliases(preset: Preset) -> HashMap<Str, i32> {
-    let mut all = HashMap::new();
+fn aliases(preset: Preset) -> Numbers {
+    let mut all = Numbers::default();
     for number in 1..=24 {
         all.insert(Str::from(number.to_string()), number);
         all.insert(Str::from(name(number).to_lowercase()), number);
@@ -106,7 +111,8 @@ fn aliases(preset: Preset) -> HashMap<Str, i32> {
 impl SeverityConfig {
     pub fn check(&self, path: &str, issues: &mut Issues<'_>) -> Option<Severity> {
         let from = required(&self.parse_from, path, "parse_from", issues)?;
-        let mut numbers = if self.preset == Preset::None { HashMap::new() } else { aliases(self.preset) };
+        let mut numbers =
+            if self.preset == Preset::None { Numbers::default() } else { aliases(self.preset) };
         let known = aliases(Preset::Default);
         for (severity, values) in &self.mapping {
             // An unknown name stands for 0, as upstream has it.
@@ -165,10 +171,14 @@ impl Severity {
 
     /// Texts are compared without case.
     fn find(&self, text: &str) -> Option<i32> {
-        if text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
-            return self.numbers.get(Str::from(text.to_lowercase()).as_str()).copied();
-        }
-        self.numbers.get(text).copied()
+        let lower = if text.is_ascii() {
+            let mut lower = Str::from(text);
+            lower.make_ascii_lowercase();
+            lower
+        } else {
+            text.to_lowercase().into()
+        };
+        self.numbers.get(&lower).copied()
     }
 }
 

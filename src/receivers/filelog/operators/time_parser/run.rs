@@ -52,12 +52,20 @@ impl Layout {
 /// A zone by its IANA name; without one that of this process.
 pub fn zone(location: &str) -> Result<TimeZone, String> {
     match location {
-        "" | "Local" => Ok(TimeZone::system()),
+        "" | "Local" => Ok(without_rules(TimeZone::system())),
         "UTC" => Ok(TimeZone::UTC),
         name => TimeZone::get(name).map_err(|_| {
             format!("\"{name}\" is no known time zone: write an IANA name such as \"Europe/Paris\"")
         }),
     }
+}
+
+/// A zone whose offset never changes has nothing to look up, such as a node that keeps UTC.
+fn without_rules(zone: TimeZone) -> TimeZone {
+    if zone.following(Timestamp::MIN).next().is_some() {
+        return zone;
+    }
+    TimeZone::fixed(zone.to_offset(Timestamp::UNIX_EPOCH))
 }
 
 impl Time {
@@ -123,6 +131,16 @@ impl Change for Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::Offset;
+
+    #[test]
+    fn only_a_zone_that_never_changes_becomes_an_offset() {
+        let zone = |name| without_rules(TimeZone::get(name).unwrap());
+        assert_eq!(zone("Etc/UTC").to_fixed_offset().unwrap(), Offset::UTC);
+        assert_eq!(zone("Etc/GMT-3").to_fixed_offset().unwrap(), Offset::constant(3));
+        assert!(zone("Europe/Paris").to_fixed_offset().is_err());
+        assert!(zone("Asia/Tokyo").to_fixed_offset().is_err());
+    }
 
     #[test]
     fn a_time_without_a_year_is_of_this_year_or_the_last() {
