@@ -488,12 +488,7 @@ fn is_nothing_at<E: Environment + ?Sized>(record: &E, root: Root, keys: &[Str]) 
 
 /// Whether something is at the path: [`Code::Present`].
 #[inline]
-fn is_present<E: Environment + ?Sized>(
-    record: &E,
-    root: Root,
-    keys: &[Str],
-    upto: usize,
-) -> Result<Tested> {
+fn is_present<E: Environment + ?Sized>(record: &E, root: Root, keys: &[Str], upto: usize) -> Result<Tested> {
     let guard = value_at(record, root, &keys[..upto])?;
     if guard.is_none_or(AnyValue::is_empty) {
         return Ok(Tested::FailsAtOnce);

@@ -3,10 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::otlp::attributes::is_same;
 use crate::otlp::{AnyValue, KeyValue, Str};
 
 /// Deepest nesting that is read. OTLP decoders commonly give up at about a hundred messages.
 pub const MAX_DEPTH: usize = 128;
+
+/// So many entries are compared with each other.
+const FEW: usize = 16;
 
 /// What becomes of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ impl Parser<'_> {
         }
         self.at += 1;
         let mut entries: Vec<KeyValue> = Vec::new();
-        let mut seen = Seen::default();
+        let (mut seen, mut twice) = (Seen::default(), false);
         self.blanks();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -106,7 +110,10 @@ impl Parser<'_> {
             self.at += 1;
             self.blanks();
             let value = self.value(depth)?;
-            seen.note(&key);
+            if seen.may_hold(&key) {
+                // Of many keys some look like others: these are compared once, at the end.
+                twice |= entries.len() > FEW || entries.iter().any(|entry| is_same(&entry.key, &key));
+            }
             entries.push(KeyValue { key, value });
             self.blanks();
             match self.peek() {
@@ -117,7 +124,7 @@ impl Parser<'_> {
             self.blanks();
         }
         self.at += 1;
-        if seen.maybe_twice {
+        if twice {
             keep_last(&mut entries);
         }
         Ok(AnyValue::Map(entries))
@@ -322,24 +329,24 @@ fn plain_len(bytes: &[u8]) -> usize {
 #[derive(Default)]
 struct Seen {
     marks: u64,
-    maybe_twice: bool,
 }
 
 impl Seen {
-    fn note(&mut self, key: &str) {
+    /// Whether the key may have come before. From now on it has.
+    fn may_hold(&mut self, key: &str) -> bool {
         let bytes = key.as_bytes();
         let (first, last) = (bytes.first().copied().unwrap_or(0), bytes.last().copied().unwrap_or(0));
         let middle = bytes.get(bytes.len() / 2).copied().unwrap_or(0);
         let mix = u32::from_le_bytes([bytes.len() as u8, first, last, middle]).wrapping_mul(0x9e37_79b1);
         let mark = 1 << (mix >> 26);
-        self.maybe_twice |= self.marks & mark != 0;
+        let may_hold = self.marks & mark != 0;
         self.marks |= mark;
+        may_hold
     }
 }
 
 /// Removes entries whose key comes again later.
 fn keep_last(entries: &mut Vec<KeyValue>) {
-    const FEW: usize = 16;
     let again: Vec<bool> = if entries.len() <= FEW {
         let later = |n: usize| entries[n + 1..].iter().any(|other| other.key == entries[n].key);
         (0..entries.len()).map(later).collect()

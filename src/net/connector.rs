@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
-    TcpConnector, Transport, TransportAdapter,
+    Transport, TransportAdapter,
 };
 
+use super::lookup::{Dialer, Later};
 use super::tls::{ClientTls, TlsError};
 
 /// How an agent secures its `https` connections.
@@ -27,8 +27,8 @@ pub struct Tls {
 
 /// An agent that connects over TCP, a CONNECT proxy when `config` has one, and `tls`.
 pub fn agent(config: ureq::config::Config, tls: Tls) -> ureq::Agent {
-    let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
-    ureq::Agent::with_parts(config, connector, DefaultResolver::default())
+    let connector = ().chain(ConnectProxyConnector::default()).chain(Dialer::default()).chain(tls);
+    ureq::Agent::with_parts(config, connector, Later::default())
 }
 
 /// An agent for a request now and then: the proxy that the environment names, nothing kept open, no

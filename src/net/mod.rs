@@ -7,6 +7,7 @@ pub mod event_loop;
 pub mod grpc;
 pub mod http;
 pub mod listener;
+mod lookup;
 pub mod pages;
 pub mod tls;
 pub mod tls_reload;

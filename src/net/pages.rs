@@ -3,8 +3,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Answer {
     }
 }
 
-/// How long a stop may go unnoticed.
+/// Pause after something failed that may work again, and how long a wake-up of an accept may take.
 const TURN: Duration = Duration::from_millis(100);
 /// A probe that has not sent its request by then is cut off (HTTPS).
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,9 +42,27 @@ const MAX_HEAD: usize = 8 << 10;
 
 /// A server at work; dropping it closes the port.
 pub struct Server {
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stopping>,
     address: SocketAddr,
     thread: Option<JoinHandle<()>>,
+}
+
+/// The request to stop, and how to wake who waits for clients instead of it.
+#[derive(Default)]
+struct Stopping {
+    raised: AtomicBool,
+    /// The server that waits (HTTP).
+    waiting: Mutex<Option<Arc<tiny_http::Server>>>,
+}
+
+impl Stopping {
+    fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Arc<tiny_http::Server>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Server {
@@ -67,9 +85,9 @@ impl Server {
     fn spawn(
         listener: TcpListener,
         name: &'static str,
-        serve: impl FnOnce(TcpListener, &AtomicBool) + Send + 'static,
+        serve: impl FnOnce(TcpListener, &Stopping) + Send + 'static,
     ) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(Stopping::default());
         let address = listener.local_addr()?;
         let seen = stop.clone();
         let thread =
@@ -80,7 +98,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.stop.raised.store(true, Ordering::Release);
+        if let Some(server) = &*self.stop.waiting() {
+            server.unblock();
+        }
         // Wakes a blocked accept.
         _ = TcpStream::connect_timeout(&self.address, TURN);
         if let Some(thread) = self.thread.take() {
@@ -91,20 +112,24 @@ impl Drop for Server {
 
 /// `tiny_http` ends for good when accept fails once (out of file descriptors): then it starts
 /// again on the same port.
-fn serve_http(listener: TcpListener, spare: &TcpListener, stop: &AtomicBool, pages: &Pages) {
+fn serve_http(listener: TcpListener, spare: &TcpListener, stop: &Stopping, pages: &Pages) {
     let mut listener = Some(listener);
-    while !stop.load(Ordering::Acquire) {
+    while !stop.is_raised() {
         let Some(socket) = listener.take().or_else(|| spare.try_clone().ok()) else {
             std::thread::sleep(TURN);
             continue;
         };
-        let Ok(server) = tiny_http::Server::from_listener(socket, None) else { continue };
-        while !stop.load(Ordering::Acquire) {
-            match server.recv_timeout(TURN) {
-                Ok(Some(request)) => respond(request, pages),
-                Ok(None) => {}
-                Err(_) => break,
-            }
+        let Ok(server) = tiny_http::Server::from_listener(socket, None).map(Arc::new) else { continue };
+        // From here on a stop wakes it, or was raised before and is seen.
+        *stop.waiting() = Some(Arc::clone(&server));
+        while !stop.is_raised()
+            && let Ok(request) = server.recv()
+        {
+            respond(request, pages);
+        }
+        *stop.waiting() = None;
+        if !stop.is_raised() {
+            std::thread::sleep(TURN);
         }
     }
 }
@@ -125,13 +150,13 @@ fn respond(request: tiny_http::Request, pages: &Pages) {
 fn serve_https(
     listener: &TcpListener,
     name: &str,
-    stop: &AtomicBool,
+    stop: &Stopping,
     tls: &Arc<rustls::ServerConfig>,
     pages: &Pages,
 ) {
     let clients = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
-        if stop.load(Ordering::Acquire) {
+        if stop.is_raised() {
             return;
         }
         let Ok(stream) = stream else {
@@ -180,4 +205,33 @@ fn answer_https(stream: TcpStream, tls: Arc<rustls::ServerConfig>, pages: &Pages
     )?;
     stream.conn.send_close_notify();
     stream.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_server_that_waits_for_clients_is_stopped_at_once_and_frees_its_port() {
+        let mut first = Some(TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = first.as_ref().unwrap().local_addr().unwrap();
+        let pages: Pages = Arc::new(|target| Answer::new(200, "text/plain", format!("page {target}")));
+        for round in 0..20 {
+            let listener = first.take().unwrap_or_else(|| TcpListener::bind(address).unwrap());
+            let server = Server::start(listener, "pages", Arc::clone(&pages)).unwrap();
+            if round % 2 == 0 {
+                assert!(ask(address).ends_with("page /a"));
+            }
+            // Ends: nothing else wakes the thread that waits.
+            drop(server);
+        }
+    }
 }

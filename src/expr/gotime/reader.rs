@@ -75,9 +75,8 @@ impl Reader<'_> {
         if !text.iter().all(u8::is_ascii_digit) {
             return Err(ParseError::Mismatch);
         }
-        let nanos = (0..9).fold(0, |nanos, at| {
-            nanos * 10 + text.get(at).map_or(0, |digit| i32::from(digit - b'0'))
-        });
+        let nanos =
+            (0..9).fold(0, |nanos, at| nanos * 10 + text.get(at).map_or(0, |digit| i32::from(digit - b'0')));
         self.skip(digits + 1);
         Ok(nanos)
     }

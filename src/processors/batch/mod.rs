@@ -88,7 +88,7 @@ impl ProcessorConfig for BatchConfig {
 /// Encoded bytes after which a batch is sent whatever its number of items. What is held back stays
 /// bounded; file receivers have a few times as much under way, in memory, so that they read on while a
 /// batch is sent and never wait for the timeout of one that they cannot fill.
-const SEND_BYTES: usize = 2 << 20;
+const SEND_BYTES: usize = 3 << 19;
 
 struct BatchProcessor {
     send_items: usize,

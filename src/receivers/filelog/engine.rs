@@ -28,7 +28,7 @@ use super::registry::{Fate, Registry};
 
 /// Bytes read in one turn of a file: a large file gives way to small ones after so much.
 const WINDOW: usize = 256 << 10;
-/// Bytes sent and not acknowledged, before reading pauses: two batches of 2 MiB when encoded, which
+/// Bytes sent and not acknowledged, before reading pauses: two batches of 1.5 MiB when encoded, which
 /// are two to three times that in memory, and what is on its way to them.
 const IN_FLIGHT: usize = 10 << 20;
 /// Attributes that operators make and take away again.

@@ -9,13 +9,13 @@ const LONGEST: usize = 258;
 /// … and at least this long: shorter ones take no less room than their bytes.
 const SHORTEST: usize = 4;
 /// Bytes that places are found by.
-const KEY: u32 = 5;
+const KEY: u32 = 7;
 /// How many bits a place in the table has.
 const TABLE_BITS: u32 = 14;
 /// A repetition of the last distance that is this long is taken without looking for a longer one.
 const GOOD: usize = 16;
 /// After so many bytes without a repetition every second one is tried, after as many again every third.
-const PATIENCE: usize = 64;
+const PATIENCE: usize = 16;
 
 /// Remembers where things were.
 pub(super) struct Matcher {

@@ -33,7 +33,7 @@ pub struct Step {
     pub on_error: OnError,
     pub condition: Option<Arc<Program>>,
     /// See [`Decoded::moves`](super::Decoded::moves).
-    pub moves: Option<(Field, Field)>,
+    pub moves: Option<Box<(Field, Field)>>,
     /// This move and those after it.
     pub at_once: Option<Box<Moves>>,
     /// Where an entry goes that has nothing where the condition looks first: past all steps whose

@@ -102,7 +102,7 @@ impl Move {
 /// The map, the name in it and the move, if the step is a move from there to an attribute that
 /// happens whenever the name is there, or only when the attribute is not.
 fn parts(step: &Step) -> Option<(&Str, &Str, Move)> {
-    let (from, to) = step.moves.as_ref()?;
+    let (from, to) = &**step.moves.as_ref()?;
     let keys = |field: &Field| field.root() == Root::Attributes;
     let ([map, name], [target]) = (from.keys(), to.keys()) else { return None };
     let asked = step.condition.as_ref()?.presence()?;

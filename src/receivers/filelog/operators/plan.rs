@@ -232,7 +232,7 @@ impl Plan {
                     routes: planned.routes.clone(),
                     on_error: planned.on_error,
                     condition: planned.condition.clone(),
-                    moves: planned.moves.clone(),
+                    moves: planned.moves.clone().map(Box::new),
                     otherwise: None,
                     at_once: None,
                     last_problem: None,

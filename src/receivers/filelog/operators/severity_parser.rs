@@ -111,8 +111,7 @@ fn aliases(preset: Preset) -> Numbers {
 impl SeverityConfig {
     pub fn check(&self, path: &str, issues: &mut Issues<'_>) -> Option<Severity> {
         let from = required(&self.parse_from, path, "parse_from", issues)?;
-        let mut numbers =
-            if self.preset == Preset::None { Numbers::default() } else { aliases(self.preset) };
+        let mut numbers = if self.preset == Preset::None { Numbers::default() } else { aliases(self.preset) };
         let known = aliases(Preset::Default);
         for (severity, values) in &self.mapping {
             // An unknown name stands for 0, as upstream has it.
