@@ -132,6 +132,8 @@ fn serve_http(listener: TcpListener, spare: &TcpListener, stop: &Stopping, pages
             std::thread::sleep(TURN);
         }
     }
+    // The thread that accepts is the library's and may still hold the port.
+    _ = rustix::net::shutdown(spare, rustix::net::Shutdown::Both);
 }
 
 fn respond(request: tiny_http::Request, pages: &Pages) {
