@@ -6,7 +6,8 @@
 //!
 //! - `full`: how fast files are read that are there, and what memory that takes. Floors: 60 MB/s, and
 //!   40 MiB at most.
-//! - `steady`: CPU and memory at 10,000 lines a second. Floors: 5 % of a core, 20 MiB.
+//! - `steady`: CPU and memory at `PIPELINE_LINES` (10,000) lines a second in `PIPELINE_FILES` (10) files.
+//!   Floors: 5 % of a core, 20 MiB.
 //! - `backlog`: one file of `PIPELINE_BACKLOG_MB` (1,000) and 200 small ones, which must not wait for
 //!   the large one to end. Floor: 40 MiB.
 //! - `idle`: 2,000 files that nobody writes to. Floors: 0.3 % of a core, 20 MiB.
