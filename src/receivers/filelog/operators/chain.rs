@@ -66,7 +66,7 @@ impl Chain {
     pub fn new(mut steps: Vec<Step>) -> Self {
         for at in 0..steps.len() {
             steps[at].otherwise = past_same_guard(&steps, at);
-            steps[at].at_once = Moves::from(&steps, at).map(Box::new);
+            steps[at].at_once = Moves::starting_at(&steps, at).map(Box::new);
         }
         Self { steps, counters: None, causes: Causes::new() }
     }

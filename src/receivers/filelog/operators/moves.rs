@@ -29,9 +29,9 @@ const MOST: usize = u64::BITS as usize;
 
 impl Moves {
     /// The moves that begin at a step; `None` when there are no two.
-    pub fn from(steps: &[Step], at: usize) -> Option<Self> {
+    pub fn starting_at(steps: &[Step], at: usize) -> Option<Self> {
         let (map, ..) = parts(&steps[at])?;
-        let mut found = Self { map: map.clone(), moves: Vec::new(), names: Names::default(), next: at };
+        let mut found = Self { map: map.clone(), moves: Vec::new(), names: Names::new(), next: at };
         while found.moves.len() < MOST
             && let Some(step) = steps.get(found.next)
             && let [next] = step.outputs[..]
@@ -55,7 +55,7 @@ impl Moves {
         let mut due = 0_u64;
         let mut places = [0_u8; MOST];
         for (n, entry) in found.iter().enumerate() {
-            let mut moves = if entry.value.is_empty() { 0 } else { self.names.find(&entry.key) };
+            let mut moves = if entry.value.is_empty() { 0 } else { self.names.find(&entry.key) & !due };
             due |= moves;
             while moves != 0 {
                 places[moves.trailing_zeros() as usize] = n as u8;
@@ -103,7 +103,7 @@ impl Move {
 /// happens whenever the name is there, or only when the attribute is not.
 fn parts(step: &Step) -> Option<(&Str, &Str, Move)> {
     let (from, to) = &**step.moves.as_ref()?;
-    let keys = |field: &Field| field.root() == Root::Attributes;
+    let in_attributes = |field: &Field| field.root() == Root::Attributes;
     let ([map, name], [target]) = (from.keys(), to.keys()) else { return None };
     let asked = step.condition.as_ref()?.presence()?;
     let unless_there = match asked.nothing {
@@ -111,42 +111,38 @@ fn parts(step: &Step) -> Option<(&Str, &Str, Move)> {
         Some([other]) if other == target => true,
         Some(_) => return None,
     };
-    let fits = keys(from) && keys(to) && target != map && asked.something == from.keys();
-    fits.then(|| (map, name, Move { to: target.clone(), unless_there }))
+    let looks_there = asked.something == from.keys() && target != map;
+    (looks_there && in_attributes(from) && in_attributes(to))
+        .then(|| (map, name, Move { to: target.clone(), unless_there }))
 }
 
 /// Names with the moves, as bits, that begin at them. Most of what is looked for is not among them,
 /// which its length and its ends show.
-#[derive(Default)]
 struct Names {
     known: Vec<(Str, u64)>,
     /// By the [`mark`] of a name: one more than where in `known` the first one with that mark is.
-    first: Marks,
-}
-
-struct Marks([u8; 256]);
-
-impl Default for Marks {
-    fn default() -> Self {
-        Self([0; 256])
-    }
+    first: [u8; 256],
 }
 
 impl Names {
+    fn new() -> Self {
+        Self { known: Vec::new(), first: [0; 256] }
+    }
+
     fn add(&mut self, name: &Str, moves: u64) {
         if let Some((_, all)) = self.known.iter_mut().find(|(known, _)| known == name) {
             *all |= moves;
             return;
         }
         self.known.push((name.clone(), moves));
-        let first = &mut self.first.0[mark(name)];
+        let first = &mut self.first[mark(name)];
         if *first == 0 {
             *first = self.known.len() as u8;
         }
     }
 
     fn find(&self, name: &str) -> u64 {
-        let first = usize::from(self.first.0[mark(name)]);
+        let first = usize::from(self.first[mark(name)]);
         if first == 0 {
             return 0;
         }
