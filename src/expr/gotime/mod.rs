@@ -171,9 +171,8 @@ impl Layout {
         if let Some(separator) = self.stamp {
             match stamp::read(text.as_bytes(), separator, &mut fields) {
                 Look::Fits => {
-                    // The seconds are read again: a fraction may come after them.
-                    from = stamp::PARTS - 1;
-                    reader.skip(stamp::LEN - 2);
+                    from = stamp::PARTS;
+                    reader.skip(stamp::LEN);
                 }
                 Look::Mismatch => return Err(ParseError::Mismatch),
                 Look::Unsure => {}

@@ -1,12 +1,12 @@
-//! Date and time of day as nearly all layouts begin (`2006-01-02T15:04:05`), read at once: where
-//! every digit has its place, nothing has to be looked for.
+//! Date and time of day as nearly all layouts begin (`2006-01-02T15:04:`), read at once: where
+//! every digit has its place, nothing has to be looked for. Seconds may have a fraction, and are left.
 
 use super::{Fields, Part};
 
-/// Bytes up to the seconds.
-pub const LEN: usize = 19;
+/// Bytes before the seconds.
+pub const LEN: usize = 17;
 /// Parts of a layout that make such a beginning.
-pub const PARTS: usize = 11;
+pub const PARTS: usize = 10;
 
 /// What a look at the places tells.
 pub enum Look {
@@ -31,7 +31,6 @@ pub fn separator(parts: &[Part]) -> Option<u8> {
         Part::Literal(third),
         Part::Minute { two: true },
         Part::Literal(fourth),
-        Part::Second { two: true },
         ..,
     ] = parts
     else {
@@ -44,7 +43,7 @@ pub fn separator(parts: &[Part]) -> Option<u8> {
 
 /// Reads the beginning of a text.
 pub fn read(text: &[u8], separator: u8, fields: &mut Fields) -> Look {
-    let Some(&[y0, y1, y2, y3, d0, m0, m1, d1, a0, a1, between, h0, h1, c0, n0, n1, c1, s0, s1]) =
+    let Some(&[y0, y1, y2, y3, d0, m0, m1, d1, a0, a1, between, h0, h1, c0, n0, n1, c1]) =
         text.first_chunk::<LEN>()
     else {
         return Look::Unsure;
@@ -61,19 +60,19 @@ pub fn read(text: &[u8], separator: u8, fields: &mut Fields) -> Look {
         // Blanks are lenient, all else is not.
         return if separator == b' ' { Look::Unsure } else { Look::Mismatch };
     }
-    if !are_digits([h0, h1, n0, n1, s0, s1, b'0', b'0']) || [c0, c1] != [b':', b':'] {
+    if !are_digits([h0, h1, n0, n1]) || [c0, c1] != [b':', b':'] {
         return Look::Unsure;
     }
-    let (hour, minute, second) = (number(h0, h1), number(n0, n1), number(s0, s1));
-    if hour > 23 || minute > 59 || second > 59 {
+    let (hour, minute) = (number(h0, h1), number(n0, n1));
+    if hour > 23 || minute > 59 {
         return Look::Unsure;
     }
     fields.year = number(y0, y1) * 100 + number(y2, y3);
     (fields.month, fields.day) = (Some(month), Some(number(a0, a1)));
-    (fields.hour, fields.minute, fields.second) = (hour, minute, second);
+    (fields.hour, fields.minute) = (hour, minute);
     Look::Fits
 }
 
-fn are_digits(bytes: [u8; 8]) -> bool {
+fn are_digits<const N: usize>(bytes: [u8; N]) -> bool {
     bytes.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
 }
