@@ -15,17 +15,21 @@ use super::identity::IdentityMap;
 
 /// Keys and lengths around a resource or a scope take no more bytes.
 const HEADS: usize = 16;
+/// Items of this size leave in the memory that they were written to.
+const LARGE: usize = 64 << 10;
 
 /// Resources with their items, encoded.
 #[derive(Debug, Default)]
 pub struct Gathered {
     groups: Vec<Growing>,
     by_resource: IdentityMap<usize>,
-    count: usize,
     bytes: usize,
     /// A resource or scope that is looked for.
     wanted: Vec<u8>,
 }
+
+/// A request of its own, and the number of its items. One after the other they are one request.
+pub type Part = (Bytes, usize);
 
 #[derive(Debug)]
 struct Growing {
@@ -42,7 +46,12 @@ struct GrowingScope {
     /// The field with the scope; nothing when there is none.
     scope: Box<[u8]>,
     schema_url: String,
+    /// Items, behind room for what comes before them in a request.
     items: Vec<u8>,
+    room: usize,
+    count: usize,
+    /// Bytes of `items` in the request before, which left with it.
+    expected: usize,
     in_use: bool,
 }
 
@@ -63,10 +72,7 @@ impl Gathered {
                     message::encode(SCOPED_SCOPE, scope, &mut self.wanted);
                 }
                 let (scope, new) = growing.scope(&self.wanted, scoped.schema_url());
-                let before = scope.items.len();
-                scoped.items().iter().for_each(|item| put_item(item, &mut scope.items));
-                self.bytes += new + scope.items.len() - before;
-                self.count += scoped.count();
+                self.bytes += new + scope.add(scoped);
             }
         }
     }
@@ -76,9 +82,9 @@ impl Gathered {
         self.bytes
     }
 
-    /// The request, and the number of its items. What was in it keeps its memory for the next request,
-    /// where the same resources are expected.
-    pub fn take_request(&mut self) -> (Bytes, usize) {
+    /// The request in parts. What was in it is ready for the next request, where the same resources
+    /// are expected.
+    pub fn take_request(&mut self) -> Vec<Part> {
         let before = self.groups.len();
         self.groups.retain(|group| group.in_use);
         if self.groups.len() < before {
@@ -87,11 +93,17 @@ impl Gathered {
                 self.by_resource.insert(identity(&group.resource, &group.schema_url), place);
             }
         }
-        let heads = self.groups.iter().map(|group| HEADS * (1 + group.scopes.len())).sum::<usize>();
-        let mut request = Vec::with_capacity(self.bytes + heads);
-        self.groups.iter_mut().for_each(|group| group.take(&mut request));
+        self.groups.iter_mut().for_each(|group| group.scopes.retain(|scope| scope.in_use));
+        let (large, small): (Vec<_>, Vec<_>) = self.groups.iter_mut().partition(|group| group.is_large());
+        let mut parts: Vec<Part> = large.into_iter().map(Growing::take_alone).collect();
+        if !small.is_empty() {
+            let bytes = small.iter().map(|group| group.len() + HEADS).sum();
+            let (mut request, mut count) = (Vec::with_capacity(bytes), 0);
+            small.into_iter().for_each(|group| count += group.take(&mut request));
+            parts.push((request.into(), count));
+        }
         self.bytes = 0;
-        (request.into(), std::mem::take(&mut self.count))
+        parts
     }
 
     /// Where the resource that is looked for is.
@@ -125,8 +137,15 @@ impl Growing {
         let same = |known: &GrowingScope| *known.scope == *scope && known.schema_url == schema_url;
         let known = self.scopes.iter().position(same);
         let place = known.unwrap_or_else(|| {
-            let (scope, schema_url) = (scope.into(), schema_url.to_owned());
-            self.scopes.push(GrowingScope { scope, schema_url, items: Vec::new(), in_use: false });
+            self.scopes.push(GrowingScope {
+                scope: scope.into(),
+                schema_url: schema_url.to_owned(),
+                items: Vec::new(),
+                room: 2 * HEADS + self.resource.len() + scope.len(),
+                count: 0,
+                expected: 0,
+                in_use: false,
+            });
             self.scopes.len() - 1
         });
         let found = &mut self.scopes[place];
@@ -134,30 +153,82 @@ impl Growing {
         (found, if known { 0 } else { scope.len() + schema_url.len() })
     }
 
-    /// Appends it to the request, and empties it.
-    fn take(&mut self, request: &mut Vec<u8>) {
-        self.scopes.retain(|scope| scope.in_use);
-        let lengths: Vec<usize> = self.scopes.iter().map(GrowingScope::len).collect();
-        let scopes = lengths.iter().map(|len| field_len(GROUP_SCOPES, *len)).sum::<usize>();
-        let len = self.resource.len() + scopes + url_len(&self.schema_url);
-        put_head(REQUEST_GROUPS, len, request);
+    /// Most of it is the items of one scope.
+    fn is_large(&self) -> bool {
+        matches!(&self.scopes[..], [scope] if scope.items().len() >= LARGE)
+    }
+
+    /// Encoded bytes of its field.
+    fn len(&self) -> usize {
+        let scopes = self.scopes.iter().map(|scope| field_len(GROUP_SCOPES, scope.len())).sum::<usize>();
+        self.resource.len() + scopes + url_len(&self.schema_url)
+    }
+
+    /// Appends it to the request, and empties it. Returns the number of its items.
+    fn take(&mut self, request: &mut Vec<u8>) -> usize {
+        put_head(REQUEST_GROUPS, self.len(), request);
         request.extend_from_slice(&self.resource);
-        for (scope, len) in self.scopes.iter_mut().zip(lengths) {
-            put_head(GROUP_SCOPES, len, request);
+        let mut count = 0;
+        for scope in &mut self.scopes {
+            put_head(GROUP_SCOPES, scope.len(), request);
             request.extend_from_slice(&scope.scope);
-            request.extend_from_slice(&scope.items);
+            request.extend_from_slice(scope.items());
             put_schema_url(&scope.schema_url, request);
+            count += scope.leave();
             scope.items.clear();
-            scope.in_use = false;
         }
         put_schema_url(&self.schema_url, request);
         self.in_use = false;
+        count
+    }
+
+    /// The request with nothing else, in the memory of the items of its only scope.
+    fn take_alone(&mut self) -> Part {
+        let len = self.len();
+        let scope = &mut self.scopes[0];
+        let mut head = Vec::with_capacity(scope.room);
+        put_head(REQUEST_GROUPS, len, &mut head);
+        head.extend_from_slice(&self.resource);
+        put_head(GROUP_SCOPES, scope.len(), &mut head);
+        head.extend_from_slice(&scope.scope);
+        let count = scope.leave();
+        let mut request = std::mem::take(&mut scope.items);
+        scope.expected = request.len();
+        let start = scope.room - head.len();
+        request[start..scope.room].copy_from_slice(&head);
+        put_schema_url(&scope.schema_url, &mut request);
+        put_schema_url(&self.schema_url, &mut request);
+        self.in_use = false;
+        (Bytes::from(request).slice(start..), count)
     }
 }
 
 impl GrowingScope {
+    /// Appends items. Returns their bytes.
+    fn add<S: Scoped>(&mut self, scoped: &S) -> usize {
+        if self.items.is_empty() {
+            // As much as last time, or somewhat more: what is not written to costs nothing.
+            self.items.reserve(self.room + self.expected + self.expected / 4);
+            self.items.resize(self.room, 0);
+        }
+        let before = self.items.len();
+        scoped.items().iter().for_each(|item| put_item(item, &mut self.items));
+        self.count += scoped.count();
+        self.items.len() - before
+    }
+
+    fn items(&self) -> &[u8] {
+        &self.items[self.room.min(self.items.len())..]
+    }
+
     fn len(&self) -> usize {
-        self.scope.len() + self.items.len() + url_len(&self.schema_url)
+        self.scope.len() + self.items().len() + url_len(&self.schema_url)
+    }
+
+    /// It is in the next request no more, unless it is used again. Returns the number of its items.
+    fn leave(&mut self) -> usize {
+        self.in_use = false;
+        std::mem::take(&mut self.count)
     }
 }
 
@@ -188,6 +259,13 @@ mod tests {
         }
     }
 
+    /// The parts, one after the other, and the number of their items.
+    fn request(gathered: &mut Gathered) -> (Vec<u8>, usize) {
+        let parts = gathered.take_request();
+        let count = parts.iter().map(|(_, items)| items).sum();
+        (parts.iter().flat_map(|(part, _)| part.to_vec()).collect(), count)
+    }
+
     #[test]
     fn items_join_their_resource_and_scope_in_order_and_the_bytes_are_those_of_the_whole() {
         let mut gathered = Gathered::default();
@@ -195,7 +273,7 @@ mod tests {
         gathered.add(&[logs("a", "s", "", &["4"]), logs("a", "t", "u", &["5"]), ResourceLogs::default()]);
         gathered.add(&[logs("a", "t", "u", &["6"]), ResourceLogs::default()]);
         let rough = gathered.bytes();
-        let (found, count) = gathered.take_request();
+        let (found, count) = request(&mut gathered);
         let joined = vec![
             logs("a", "s", "", &["1", "2", "4"]),
             logs("b", "s", "", &["3"]),
@@ -219,7 +297,7 @@ mod tests {
         gathered.add(std::slice::from_ref(&group));
         gathered.add(&[logs("a", "t", "", &["3"])]);
         group.scope_logs.extend(logs("a", "t", "", &["3"]).scope_logs);
-        let decoded = Data::decode(Signal::Logs, &gathered.take_request().0).unwrap();
+        let decoded = Data::decode(Signal::Logs, &request(&mut gathered).0).unwrap();
         assert_eq!(decoded, Data::Logs(vec![group]));
     }
 
@@ -235,7 +313,7 @@ mod tests {
         for wanted in &mut requests {
             gathered.add(wanted);
             let rough = gathered.bytes();
-            let (found, count) = gathered.take_request();
+            let (found, count) = request(&mut gathered);
             assert!(rough <= found.len() && rough + 64 > found.len(), "{rough} of {}", found.len());
             let Data::Logs(mut found) = Data::decode(Signal::Logs, &found).unwrap() else {
                 panic!("no logs")
@@ -245,6 +323,32 @@ mod tests {
             wanted.sort_by_key(by_name);
             assert_eq!(&found, wanted);
             assert_eq!(count, wanted.len());
+        }
+    }
+
+    #[test]
+    fn what_is_large_leaves_in_its_own_memory_and_what_is_small_together() {
+        let long = "x".repeat(LARGE / 2);
+        let mut gathered = Gathered::default();
+        for url in ["", "https://example.org/schema"] {
+            let mut several = logs("several", "s", url, &[&long, &long]);
+            several.scope_logs.extend(logs("several", "t", url, &["3"]).scope_logs);
+            let (one, two) = (logs("one", "s", url, &[&long]), logs("two", "", url, &["4", "5"]));
+            gathered.add(&[one.clone(), two.clone(), several.clone()]);
+            let second = logs("one", "s", url, &["6", &long]);
+            gathered.add(std::slice::from_ref(&second));
+            let mut joined = one;
+            joined.scope_logs[0].log_records.extend(second.scope_logs[0].log_records.clone());
+            let memory = gathered.groups[0].scopes[0].items.as_ptr_range();
+            let parts = gathered.take_request();
+            let counts: Vec<usize> = parts.iter().map(|(_, items)| *items).collect();
+            assert_eq!(counts, [3, 5]);
+            assert!(!url.is_empty() || memory.contains(&parts[0].0.as_ptr()));
+            for (part, wanted) in parts.iter().zip([vec![joined], vec![two, several]]) {
+                let mut bytes = Vec::new();
+                Data::Logs(wanted).encode(&mut bytes);
+                assert!(part.0 == bytes);
+            }
         }
     }
 }

@@ -55,9 +55,9 @@ impl Content {
         }
     }
 
-    /// An export request that was written here, with the number of its items; or nothing, encoded.
-    pub fn written(signal: Signal, request: Option<(Bytes, usize)>) -> Self {
-        let parts = request.map(|(request, items)| Part { request, items }).into_iter().collect();
+    /// Export requests that were written here, with the numbers of their items.
+    pub fn written(signal: Signal, requests: Vec<(Bytes, usize)>) -> Self {
+        let parts = requests.into_iter().map(|(request, items)| Part { request, items }).collect();
         Encoded { signal, parts }.into()
     }
 

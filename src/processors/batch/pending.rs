@@ -91,7 +91,7 @@ impl Pending {
         let mut new =
             Self { batch, gathered, joined: Vec::new(), places: Places::default(), items, bytes, due };
         if write {
-            let empty = Content::written(new.batch.signal(), None);
+            let empty = Content::written(new.batch.signal(), Vec::new());
             let batch = std::mem::replace(&mut new.batch, Batch::new(empty, Ack::none()));
             new.batch.peer = batch.peer;
             new.batch.lane = batch.lane;
@@ -140,7 +140,7 @@ impl Pending {
     /// Joins what was encoded here to what came encoded.
     fn write_request(&mut self) {
         if let Some(gathered) = &mut self.gathered {
-            let written = Content::written(self.batch.signal(), Some(gathered.take_request()));
+            let written = Content::written(self.batch.signal(), gathered.take_request());
             let mut written = Batch::new(written, Ack::none());
             written.peer = self.batch.peer;
             self.batch.append(written);

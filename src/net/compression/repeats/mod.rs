@@ -16,7 +16,7 @@ use super::libdeflate::{Checksum, Wrapping};
 use block::Blocks;
 use matches::{Matcher, WINDOW};
 
-/// Pieces are joined up to this size before repetitions are looked for.
+/// Pieces are joined up to this size before repetitions are looked for; larger ones stay alone.
 const STRETCH: usize = 128 << 10;
 
 /// Packs one body after another. Its state has 0.2 MiB, and as much again for bodies in pieces.
@@ -42,15 +42,18 @@ impl Squeezer {
             // A window of 32 KiB, "fastest".
             Wrapping::Zlib => &[0x78, 0x01],
         });
-        self.matcher.begin();
         self.blocks.begin();
-        match pieces {
-            [piece] => self.matcher.run(piece, 0, &mut self.blocks, output),
-            pieces => self.join(pieces, output),
+        let mut checksum = Checksum::new(self.wrapping);
+        for pieces in pieces.chunk_by(|one, next| one.len().max(next.len()) < STRETCH) {
+            self.matcher.begin();
+            match pieces {
+                [piece] => self.matcher.run(piece, 0, &mut self.blocks, output),
+                pieces => self.join(pieces, output),
+            }
+            // Now, while they are in the processor's cache.
+            pieces.iter().for_each(|piece| checksum.add(piece));
         }
         self.blocks.finish(output);
-        let mut checksum = Checksum::new(self.wrapping);
-        pieces.iter().for_each(|piece| checksum.add(piece));
         match self.wrapping {
             Wrapping::Gzip => {
                 let length: usize = pieces.iter().map(|piece| piece.len()).sum();
@@ -137,6 +140,10 @@ mod tests {
                 for piece in [1000, STRETCH, WINDOW + STRETCH, 777_777] {
                     let pieces: Vec<&[u8]> = content.chunks(piece).collect();
                     squeezer.compress(&pieces, &mut packed);
+                    assert!(unpack(wrapping, &packed) == content, "{} bytes", content.len());
+                    let mixed: Vec<&[u8]> =
+                        pieces.iter().flat_map(|piece| piece.chunks(STRETCH + 9)).collect();
+                    squeezer.compress(&mixed, &mut packed);
                     assert!(unpack(wrapping, &packed) == content, "{} bytes", content.len());
                 }
             }
