@@ -142,8 +142,11 @@ fn false_condition(bencher: Bencher) {
                 and IsMatch(body, \"no such text\") or attributes[\"k8s.event.count\"] == 2 and Len(body) > 1000";
     let statement = Statement::compile(text, ContextKind::Log).expect("a valid statement");
     let mut data = log_records();
-    let mut once =
-        || for_each_item(&mut data, ContextKind::Log, |item| statement.run(item).expect("no error"));
+    let mut once = || {
+        for_each_item(&mut data, ContextKind::Log, |item| {
+            statement.run(item, &mut None).expect("no error");
+        })
+    };
     once();
     #[cfg(feature = "jemalloc")]
     {

@@ -119,6 +119,44 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// What the resource alone decides, and the rest. What the resource decides is asked first where
+    /// that makes no other error.
+    pub fn split(self) -> (Option<Self>, Option<Self>) {
+        let conditions = match self {
+            Self::All(conditions) => conditions,
+            one => vec![one],
+        };
+        let (mut first, mut rest) = (Vec::new(), Vec::new());
+        for condition in conditions {
+            let may_go_first = rest.iter().all(|before: &Self| before.compares(Path::cannot_fail));
+            if may_go_first && condition.compares(|path| path.cannot_fail() && path.is_in_resource()) {
+                first.push(condition);
+            } else {
+                rest.push(condition);
+            }
+        }
+        (Self::all(first), Self::all(rest))
+    }
+
+    fn all(mut conditions: Vec<Self>) -> Option<Self> {
+        match conditions.len() {
+            0 | 1 => conditions.pop(),
+            _ => Some(Self::All(conditions)),
+        }
+    }
+
+    /// It compares literals and such paths.
+    fn compares(&self, path: impl Fn(&Path) -> bool) -> bool {
+        let may = |side: &Expr| match side {
+            Expr::Literal(_) => true,
+            Expr::Path(there) => path(there),
+            _ => false,
+        };
+        matches!(self, Self::Compare(_, left, right) if may(left) && may(right))
+    }
+}
+
 fn test_comparison(op: CompareOp, left: &Expr, right: &Expr, view: &View<'_>) -> Result<bool, EvalError> {
     if let Some(answer) = compare_peeks(op, left.peek(view)?, right.peek(view)?) {
         return Ok(answer);

@@ -32,6 +32,15 @@ impl Path {
         Self { field, keys, dynamic }
     }
 
+    pub fn is_in_resource(&self) -> bool {
+        matches!(self.field, Field::Resource(_))
+    }
+
+    /// Looking there gives a value or nil, and never an error.
+    pub fn cannot_fail(&self) -> bool {
+        matches!(self.keys[..], [Key::Name(_)]) && self.field.is_map()
+    }
+
     /// The value there, if it lies in the telemetry as it is and no key has to be evaluated.
     #[inline]
     pub fn peek<'a>(&'a self, view: &View<'a>) -> Result<Peek<'a>, EvalError> {
@@ -81,7 +90,7 @@ impl Path {
             return self.set_state(item, value);
         }
         let value = value.into_any()?;
-        let evaluated = self.evaluate(&item.view())?;
+        let evaluated = self.evaluate(item)?;
         let keys = evaluated.as_deref().unwrap_or(&self.keys);
         if let Some(slot) = item.slot(self.field) {
             *place(slot, keys)? = value;
@@ -100,7 +109,7 @@ impl Path {
 
     /// The place there, unless a key on the way is missing.
     pub fn existing<'b>(&self, item: &'b mut Item<'_>) -> Result<Option<Slot<'b>>, EvalError> {
-        let evaluated = self.evaluate(&item.view())?;
+        let evaluated = self.evaluate(item)?;
         let keys = evaluated.as_deref().unwrap_or(&self.keys);
         let Some(mut slot) = item.slot(self.field) else { return Ok(None) };
         for key in keys {
@@ -134,8 +143,12 @@ impl Path {
     }
 
     /// The keys with their values, when there is something to evaluate.
-    fn evaluate(&self, view: &View<'_>) -> Result<Option<Vec<Key>>, EvalError> {
-        self.dynamic.then(|| self.keys.iter().map(|key| key.evaluate(view)).collect()).transpose()
+    fn evaluate(&self, item: &Item<'_>) -> Result<Option<Vec<Key>>, EvalError> {
+        if !self.dynamic {
+            return Ok(None);
+        }
+        let view = item.view();
+        self.keys.iter().map(|key| key.evaluate(&view)).collect::<Result<_, _>>().map(Some)
     }
 }
 

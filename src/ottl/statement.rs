@@ -6,6 +6,7 @@ use super::error::{CompileError, EvalError, Fault};
 use super::expr::Condition;
 use super::functions::{Args, EditorFn};
 use super::parser;
+use super::path::Path;
 
 /// `editor(…) where …`
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct Statement {
     text: String,
     editor: EditorFn,
     args: Args,
+    /// What of its condition the resource decides.
+    of_resource: Option<Condition>,
     condition: Option<Condition>,
 }
 
@@ -23,7 +26,8 @@ impl Statement {
             let compiler = Compiler { context };
             let (editor, args) = compiler.editor(&parsed.editor)?;
             let condition = parsed.condition.map(|node| compiler.condition(&node)).transpose()?;
-            Ok(Self { text: text.to_owned(), editor, args, condition })
+            let (of_resource, condition) = condition.map_or((None, None), Condition::split);
+            Ok(Self { text: text.to_owned(), editor, args, of_resource, condition })
         };
         compile().map_err(|fault| CompileError::new(text, fault))
     }
@@ -33,13 +37,30 @@ impl Statement {
         &self.text
     }
 
-    /// Runs the editor, if the condition holds. A statement whose condition does not hold
-    /// allocates nothing.
-    pub fn run(&self, item: &mut Item<'_>) -> Result<(), EvalError> {
-        match &self.condition {
-            Some(condition) if !condition.test(&item.view())? => Ok(()),
-            _ => (self.editor)(&self.args, item),
+    /// Runs the editor, if the condition holds, and tells whether it does. A statement whose condition
+    /// does not hold allocates nothing.
+    ///
+    /// `known` is what the resource has decided, from the first item of a resource until the next
+    /// resource or a change of this one.
+    pub fn run(&self, item: &mut Item<'_>, known: &mut Option<bool>) -> Result<bool, EvalError> {
+        if let Some(condition) = &self.of_resource {
+            let answer = match *known {
+                Some(answer) => answer,
+                None => *known.insert(condition.test(&item.view())?),
+            };
+            if !answer {
+                return Ok(false);
+            }
         }
+        match &self.condition {
+            Some(condition) if !condition.test(&item.view())? => Ok(false),
+            _ => (self.editor)(&self.args, item).map(|()| true),
+        }
+    }
+
+    /// The editor may change the resource.
+    pub fn changes_resource(&self) -> bool {
+        self.args.targets().any(Path::is_in_resource)
     }
 }
 

@@ -43,7 +43,7 @@ impl World {
 
     pub fn run(&mut self, context: ContextKind, statement: &str) -> Result<(), EvalError> {
         let compiled = Statement::compile(statement, context).unwrap_or_else(|error| panic!("{error}"));
-        compiled.run(&mut self.item(context))
+        compiled.run(&mut self.item(context), &mut None).map(drop)
     }
 
     pub fn holds(&mut self, context: ContextKind, condition: &str) -> Result<bool, EvalError> {

@@ -131,6 +131,14 @@ pub enum Field {
     SpanEvent(spanevent::Field),
 }
 
+impl Field {
+    /// It is a map, whatever the telemetry is.
+    pub fn is_map(self) -> bool {
+        let mut specs = ContextKind::ALL.iter().flat_map(|context| context.paths());
+        specs.any(|spec| spec.field == self && spec.kind == "map")
+    }
+}
+
 /// An item and everything above it, to read.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {

@@ -73,6 +73,11 @@ impl Args {
         matches!(self.0[index], Arg::Missing)
     }
 
+    /// The paths that an editor may change.
+    pub fn targets(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter_map(|arg| if let Arg::Path(path) = arg { Some(path) } else { None })
+    }
+
     /// The value; nil when it is left out.
     pub fn value<'a>(&'a self, index: usize, view: &View<'a>) -> Result<Value<'a>, EvalError> {
         match &self.0[index] {

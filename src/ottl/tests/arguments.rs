@@ -77,7 +77,7 @@ fn outcome(function: &Function, args: &[String]) -> String {
             Err(error) => return format!("refused: {}", error.message()),
         };
         let before = world.clone();
-        if let Err(error) = statement.run(&mut world.item(context)) {
+        if let Err(error) = statement.run(&mut world.item(context), &mut None) {
             return format!("error: {error}");
         }
         let mut done = Vec::new();

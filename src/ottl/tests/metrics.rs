@@ -240,7 +240,9 @@ fn a_statement_that_copies_its_copies_ends() {
     let mut data =
         crate::pipeline::Data::Metrics(vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }]);
     let statement = crate::ottl::Statement::compile("copy_metric()", ContextKind::Metric).unwrap();
-    crate::ottl::for_each_item(&mut data, ContextKind::Metric, |item| statement.run(item).unwrap());
+    crate::ottl::for_each_item(&mut data, ContextKind::Metric, |item| {
+        statement.run(item, &mut None).unwrap();
+    });
     let crate::pipeline::Data::Metrics(all) = data else { panic!("metrics") };
     assert_eq!(all[0].scope_metrics[0].metrics.len(), 2 + crate::ottl::limits::APPENDED);
 }

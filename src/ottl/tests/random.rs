@@ -132,7 +132,7 @@ proptest! {
         if let Ok(statement) = Statement::compile(&text, context) {
             let mut world = world(attributes.into_iter().collect());
             let started = std::time::Instant::now();
-            let _ = statement.run(&mut world.item(context)).map_err(|error| error.to_string());
+            let _ = statement.run(&mut world.item(context), &mut None).map_err(|error| error.to_string());
             prop_assert!(started.elapsed().as_secs() < 2, "{text}");
         }
     }

@@ -3,6 +3,7 @@
 use super::config::ErrorMode;
 use super::groups::Group;
 use crate::component::{Context, Next, Processor};
+use crate::otlp::Resource;
 use crate::ottl::{EvalError, Item, for_each_item};
 use crate::pipeline::Batch;
 use crate::telemetry::{Causes, Counter};
@@ -45,7 +46,10 @@ impl Processor for Transform {
             let before = batch.items();
             let data = batch.data_mut();
             for (number, group) in self.groups.iter().enumerate() {
-                for_each_item(data, group.context, |item| group.run(number, item, &self.reporter));
+                let mut known = Known::new(group.statements.len());
+                for_each_item(data, group.context, |item| {
+                    group.run(number, item, &mut known, &self.reporter)
+                });
             }
             // Statements on metrics make points, and merge them.
             let after = data.items();
@@ -56,13 +60,43 @@ impl Processor for Transform {
     }
 }
 
+/// What the resource of the last item has decided, by statement.
+struct Known {
+    /// Where in the batch it is.
+    resource: *const Option<Resource>,
+    answers: Vec<Option<bool>>,
+}
+
+impl Known {
+    fn new(statements: usize) -> Self {
+        Self { resource: std::ptr::null(), answers: vec![None; statements] }
+    }
+
+    fn enter(&mut self, item: &Item<'_>) {
+        let resource = std::ptr::from_ref(&*item.resource);
+        if self.resource != resource {
+            self.resource = resource;
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.answers.fill(None);
+    }
+}
+
 impl Group {
-    fn run(&self, number: usize, item: &mut Item<'_>, reporter: &Reporter) {
+    fn run(&self, number: usize, item: &mut Item<'_>, known: &mut Known, reporter: &Reporter) {
+        known.enter(item);
         if !self.applies(number, item, reporter) {
             return;
         }
         for (i, statement) in self.statements.iter().enumerate() {
-            if let Err(error) = statement.run(item) {
+            let done = statement.run(item, &mut known.answers[i]);
+            if statement.changes_resource() && !matches!(done, Ok(false)) {
+                known.forget();
+            }
+            if let Err(error) = done {
                 reporter.report((number, i), self.error_mode, statement.text(), &error);
                 if self.error_mode == ErrorMode::Propagate {
                     return;

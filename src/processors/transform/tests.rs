@@ -126,6 +126,44 @@ fn built(yaml: &str, telemetry: &Telemetry) -> Box<dyn Processor> {
 }
 
 #[test]
+fn what_a_resource_decides_is_decided_anew_for_the_next_one_and_after_a_change() {
+    let yaml = r#"
+log_statements:
+- context: log
+  statements:
+  - set(attributes["of"], resource.attributes["name"]) where resource.attributes["name"] != nil
+  - set(resource.attributes["name"], body) where resource.attributes["name"] == nil and attributes["names"] == true
+  - delete_key(resource.attributes, "name") where attributes["ends"] == true and resource.attributes["name"] != nil
+"#;
+    let record = |text: &'static str, key: &'static str| LogRecord {
+        attributes: vec![KeyValue::fixed(key, true)],
+        ..body(text)
+    };
+    let resource = |name: Option<&str>, records: Vec<LogRecord>| ResourceLogs {
+        resource: name
+            .map(|name| Resource { attributes: vec![KeyValue::fixed("name", name)], ..Resource::default() }),
+        scope_logs: vec![ScopeLogs { log_records: records, ..Default::default() }],
+        ..Default::default()
+    };
+    let data = Data::Logs(vec![
+        resource(
+            None,
+            vec![body("1"), record("a", "names"), body("2"), record("b", "names"), record("3", "ends")],
+        ),
+        resource(Some("c"), vec![body("4"), record("5", "ends"), body("6"), record("d", "names"), body("7")]),
+        resource(None, vec![body("8")]),
+    ]);
+    let Data::Logs(all) = run(&mut *built(yaml, &Telemetry::new()), data) else { panic!("no logs") };
+    let of = |record: &LogRecord| record.attributes.get_str("of").map(str::to_owned);
+    let found: Vec<_> = all.iter().flat_map(|r| &r.scope_logs[0].log_records).map(of).collect();
+    let wanted =
+        [None, None, Some("a"), Some("a"), Some("a"), Some("c"), Some("c"), None, None, Some("d"), None];
+    assert_eq!(found, wanted.map(|name| name.map(str::to_owned)));
+    let names = all.iter().map(|r| r.resource.as_ref().and_then(|r| r.attributes.get_str("name")));
+    assert_eq!(names.collect::<Vec<_>>(), [None, Some("d"), None]);
+}
+
+#[test]
 fn an_error_loses_nothing_in_any_mode_and_propagate_ends_the_group() {
     for (mode, last) in [("ignore", true), ("silent", true), ("propagate", false)] {
         let telemetry = Telemetry::new();
