@@ -57,8 +57,7 @@ pub fn read(text: &[u8], separator: u8, fields: &mut Fields) -> Look {
         return Look::Unsure;
     }
     if between != separator {
-        // Blanks are lenient, all else is not.
-        return if separator == b' ' { Look::Unsure } else { Look::Mismatch };
+        return Look::Mismatch;
     }
     if !are_digits([h0, h1, n0, n1]) || [c0, c1] != [b':', b':'] {
         return Look::Unsure;

@@ -12,6 +12,8 @@ pub struct Actions {
     list: Vec<Action>,
     /// By action: the bit of the key without which nothing happens, if there is one.
     needed: Vec<Keys>,
+    /// How long these keys are, by a bit for each length.
+    lengths: u64,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,8 @@ pub struct Target {
 impl Actions {
     pub fn new(list: Vec<Action>) -> Self {
         let needed = list.iter().map(|action| action.needs().map_or(Keys(0), Keys::holding)).collect();
-        Self { list, needed }
+        let lengths = list.iter().filter_map(Action::needs).fold(0, |all, key| all | length_bit(key));
+        Self { list, needed, lengths }
     }
 
     /// Whether the actions change anything: data that is shared is not copied for nothing.
@@ -64,7 +67,8 @@ impl Actions {
     /// As long as no action has changed anything, each sees the attributes as they came, so one
     /// look per action is enough.
     pub fn change(&self, attributes: &[KeyValue]) -> bool {
-        let keys = Keys::of(attributes);
+        let may_matter = attributes.iter().filter(|entry| length_bit(&entry.key) & self.lengths != 0);
+        let keys = Keys(may_matter.fold(0, |all, entry| all | Keys::holding(&entry.key).0));
         let mut both = self.list.iter().zip(&self.needed);
         both.any(|(action, needed)| keys.may_hold(*needed) && action.changes(attributes))
     }
@@ -81,10 +85,6 @@ impl Actions {
 struct Keys(u64);
 
 impl Keys {
-    fn of(attributes: &[KeyValue]) -> Self {
-        Self(attributes.iter().fold(0, |all, entry| all | Self::holding(&entry.key).0))
-    }
-
     /// Keys differ in their length and their end rather than in their beginning.
     fn holding(key: impl AsRef<str>) -> Self {
         let key = key.as_ref();
@@ -96,6 +96,10 @@ impl Keys {
     fn may_hold(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }
+}
+
+fn length_bit(key: &str) -> u64 {
+    1 << (key.len() % 64)
 }
 
 impl Action {

@@ -1,6 +1,8 @@
 //! Which parts of which files are on their way, and up to where each file was acknowledged.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
 
 use crate::pipeline::Outcome;
 
@@ -49,7 +51,7 @@ pub struct Ledger {
     /// Number of the first batch in `sent`.
     first: u64,
     bytes: usize,
-    progress: HashMap<FileId, Progress>,
+    progress: FxHashMap<FileId, Progress>,
 }
 
 /// What acknowledgements changed.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
+
 use super::anchor::Fingerprint;
 use super::content::{Content, Inode, Look};
 use super::entry::{FileId, Source};
@@ -106,7 +108,7 @@ pub fn shared(place: &Arc<Path>, path: &Path) -> Arc<Path> {
 /// hold no room for large values.
 #[derive(Default)]
 pub struct Registry {
-    pub files: HashMap<FileId, Box<Tracked>>,
+    pub files: FxHashMap<FileId, Box<Tracked>>,
     by_path: HashMap<Arc<Path>, FileId>,
     by_inode: HashMap<Inode, FileId>,
     /// Real paths, for events of the kernel.

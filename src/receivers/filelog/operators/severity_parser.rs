@@ -144,7 +144,7 @@ impl Severity {
     pub fn run(&self, entry: &mut Entry) -> Result<(), Problem> {
         let value = self.from.get(entry).ok_or(MISSING)?;
         let (text, number) = match value {
-            AnyValue::String(text) => (text.to_string(), self.find(text)),
+            AnyValue::String(text) => (String::from(text.as_str()), self.find(text)),
             AnyValue::Int(value) => self.find_number(*value),
             AnyValue::Double(value) if value.fract() == 0.0 && value.abs() < 1e15 => {
                 self.find_number(*value as i64)
@@ -170,13 +170,15 @@ impl Severity {
 
     /// Texts are compared without case.
     fn find(&self, text: &str) -> Option<i32> {
-        let lower = if text.is_ascii() {
-            let mut lower = Str::from(text);
+        if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+            return self.numbers.get(text).copied();
+        }
+        let mut lower = Str::from(text);
+        if text.is_ascii() {
             lower.make_ascii_lowercase();
-            lower
         } else {
-            text.to_lowercase().into()
-        };
+            lower = text.to_lowercase().into();
+        }
         self.numbers.get(&lower).copied()
     }
 }
