@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::chain::{self, Stage};
+use super::chain::Stage;
 use super::connectors;
 use super::graph::{Door, Graph, ReceiverStops, RunningNode, StartError};
 use super::plan::{self, Plan};
 use super::relay::Relay;
+use super::works::{Entry, Works};
 use super::{Consumer, Limits, Output, Outputs, Signal, Stop, StopSource, channel};
 use crate::component::{
     BuildError, ConnectorOutputs, Context, Election, Extension, Host, NoHost, RunError, Storage,
@@ -126,7 +127,7 @@ impl<'a> Builder<'a> {
             let abort = self.graph.abort.stop();
             let door = self.graph.doors.entry(name).or_insert_with(|| {
                 let (sender, receiver) = channel(CHANNEL, abort);
-                Door { sender, receiver, retire: StopSource::new() }
+                Door { sender, receiver, entry: Entry::default(), retire: StopSource::new() }
             });
             if door.retire.stop().is_raised() {
                 door.retire = StopSource::new();
@@ -189,7 +190,11 @@ impl<'a> Builder<'a> {
                 stages.push(Stage { processor, tap });
             }
             self.status(&name).set(ComponentState::Running, "");
-            self.spawn_behind_door(&name, move |input, retire| chain::run(input, retire, stages, &output))?;
+            let works = Arc::new(Works::new(stages, output));
+            if let Some(door) = self.graph.doors.get(&name) {
+                door.entry.lead_to(works.clone());
+            }
+            self.spawn_behind_door(&name, move |input, retire| works.run(input, retire))?;
             self.started(&name);
         }
         Ok(())
@@ -265,7 +270,7 @@ impl<'a> Builder<'a> {
     fn heads(&self, pipelines: &[&Pipeline], stop: &Stop) -> Vec<Arc<dyn Consumer>> {
         let doors =
             pipelines.iter().filter_map(|pipeline| self.graph.doors.get(&plan::pipeline(&pipeline.id)));
-        doors.map(|door| Arc::new(door.sender.until(stop.clone())) as Arc<dyn Consumer>).collect()
+        doors.map(|door| door.entry.beside(door.sender.until(stop.clone()))).collect()
     }
 
     fn spawn_behind_door(

@@ -1,9 +1,8 @@
-//! The processors of one pipeline, run in order in the pipeline's thread.
+//! The processors of one pipeline, run in order.
 
 use std::time::Instant;
 
-use super::channel::Received;
-use super::{Batch, ChannelReceiver, Output, Stop};
+use super::Batch;
 use crate::component::{Next, Processor};
 use crate::telemetry::Tap;
 
@@ -13,64 +12,63 @@ pub(super) struct Stage {
     pub tap: Tap,
 }
 
-/// What comes behind one place of a pipeline: processors, and then the output.
+/// Takes what comes out at the end.
+pub(super) type End<'a> = dyn FnMut(Batch) + 'a;
+
+/// What comes behind one place of a pipeline: processors, and then the end.
 struct Chain<'a> {
     tap: &'a Tap,
     stages: &'a mut [Stage],
-    output: &'a Output,
+    end: &'a mut End<'a>,
 }
 
 impl Next for Chain<'_> {
     fn send(&mut self, batch: Batch) {
         self.tap.pass(&batch);
-        match self.stages.split_first_mut() {
-            Some((Stage { processor, tap }, rest)) => {
-                processor.process(batch, &mut Chain { tap, stages: rest, output: self.output });
-            }
-            // When the agent stops for good the output refuses the batch itself.
-            None => _ = self.output.send(batch),
-        }
+        send(self.stages, batch, self.end);
     }
 }
 
-/// Runs a pipeline until all who send into `input` are gone or it is retired, then flushes what is
-/// held back.
-pub(super) fn run(input: &ChannelReceiver, retire: &Stop, mut stages: Vec<Stage>, output: &Output) {
-    let untapped = Tap::default();
-    loop {
-        let deadline = stages.iter().filter_map(|stage| stage.processor.deadline()).min();
-        match input.recv(deadline, retire) {
-            Received::Batch(batch) => Chain { tap: &untapped, stages: &mut stages, output }.send(batch),
-            Received::Timeout => {}
-            Received::Closed | Received::Retired => break,
-        }
-        tick(&mut stages, output);
+/// Sends a batch through the processors.
+pub(super) fn send(stages: &mut [Stage], batch: Batch, end: &mut End<'_>) {
+    match stages.split_first_mut() {
+        Some((Stage { processor, tap }, stages)) => processor.process(batch, &mut Chain { tap, stages, end }),
+        None => end(batch),
     }
-    for place in 0..stages.len() {
-        with_rest(&mut stages, place, output, |processor, next| processor.flush(next));
-    }
+}
+
+/// When the first processor wants [`tick`] to be called.
+pub(super) fn deadline(stages: &[Stage]) -> Option<Instant> {
+    stages.iter().filter_map(|stage| stage.processor.deadline()).min()
 }
 
 /// Calls every processor whose deadline has passed; batches that keep coming do not starve it.
-fn tick(stages: &mut [Stage], output: &Output) {
+pub(super) fn tick(stages: &mut [Stage], end: &mut End<'_>) {
     for place in 0..stages.len() {
         if let Some(deadline) = stages[place].processor.deadline() {
             let now = Instant::now();
             if deadline <= now {
-                with_rest(stages, place, output, |processor, next| processor.tick(now, next));
+                with_rest(stages, place, end, |processor, next| processor.tick(now, next));
             }
         }
+    }
+}
+
+/// Hands on all that the processors hold back.
+pub(super) fn flush(stages: &mut [Stage], end: &mut End<'_>) {
+    for place in 0..stages.len() {
+        with_rest(stages, place, end, |processor, next| processor.flush(next));
     }
 }
 
 fn with_rest(
     stages: &mut [Stage],
     place: usize,
-    output: &Output,
+    end: &mut End<'_>,
     call: impl FnOnce(&mut dyn Processor, &mut dyn Next),
 ) {
-    if let Some((Stage { processor, tap }, rest)) = stages[place..].split_first_mut() {
-        call(processor.as_mut(), &mut Chain { tap, stages: rest, output });
+    if let Some((Stage { processor, tap }, stages)) = stages[place..].split_first_mut() {
+        call(processor.as_mut(), &mut Chain { tap, stages, end });
     }
 }
 
@@ -80,7 +78,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::pipeline::{Ack, Consumer, Data, Limits, Rejected, Stop, channel};
+    use crate::pipeline::works::Works;
+    use crate::pipeline::{Ack, Consumer, Data, Limits, Output, Rejected, Stop, channel};
 
     /// Holds batches back until its deadline, which is set by the first.
     #[derive(Default)]
@@ -133,7 +132,7 @@ mod tests {
         let thread = std::thread::spawn(move || {
             let holder = || Stage { processor: Box::new(Holder::default()), tap: Tap::default() };
             let holders = vec![holder(), holder()];
-            run(&receiver, &Stop::never(), holders, &output);
+            Works::new(holders, output).run(&receiver, &Stop::never());
         });
         send(&sender);
         deliveries.recv().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded, never};
 
 use super::{Batch, Rejected, Stop};
 
@@ -72,6 +72,11 @@ impl ChannelSender {
         }
     }
 
+    /// Nothing waits in the channel.
+    pub fn is_empty(&self) -> bool {
+        self.sender.is_empty()
+    }
+
     /// Hands the batch back at once when there is no room.
     pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
         let bytes = batch.rough_bytes();
@@ -103,31 +108,40 @@ pub enum Received {
 impl ChannelReceiver {
     /// Waits for a batch until `deadline`, or for ever; leaves at once when `retire` is raised.
     pub fn recv(&self, deadline: Option<Instant>, retire: &Stop) -> Received {
-        let mut select = Select::new();
-        let batches = select.recv(&self.receiver);
-        select.recv(retire.channel());
         loop {
             if retire.is_raised() {
                 return Received::Retired;
             }
-            match self.receiver.try_recv() {
-                Ok((batch, bytes)) => {
-                    self.budget.release(bytes);
-                    return Received::Batch(batch);
-                }
+            match self.try_recv() {
+                Ok(batch) => return Received::Batch(batch),
                 Err(TryRecvError::Disconnected) => return Received::Closed,
-                Err(TryRecvError::Empty) => {}
-            }
-            let ready = match deadline {
-                Some(deadline) => select.ready_deadline(deadline),
-                None => Ok(select.ready()),
-            };
-            match ready {
-                Ok(index) if index == batches => {}
-                Ok(_) => return Received::Retired,
-                Err(_) => return Received::Timeout,
+                Err(TryRecvError::Empty) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                    return Received::Timeout;
+                }
+                Err(TryRecvError::Empty) => self.wait(deadline, retire, &never()),
             }
         }
+    }
+
+    /// Takes a batch that is there.
+    pub(super) fn try_recv(&self) -> Result<Batch, TryRecvError> {
+        let (batch, bytes) = self.receiver.try_recv()?;
+        self.budget.release(bytes);
+        Ok(batch)
+    }
+
+    /// Waits until there is a batch or there will be none, until `deadline`, until `retire` is raised or
+    /// until it is `called`.
+    pub(super) fn wait(&self, deadline: Option<Instant>, retire: &Stop, called: &Receiver<()>) {
+        let mut select = Select::new();
+        select.recv(&self.receiver);
+        select.recv(retire.channel());
+        select.recv(called);
+        match deadline {
+            Some(deadline) => _ = select.ready_deadline(deadline),
+            None => _ = select.ready(),
+        }
+        _ = called.try_recv();
     }
 
     pub fn len(&self) -> usize {

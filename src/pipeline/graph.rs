@@ -17,6 +17,7 @@ use super::builder::Builder;
 use super::plan::{self, Plan};
 use super::relay::Relay;
 use super::threads::{Ended, Event, Threads};
+use super::works::Entry;
 use super::{Batch, ChannelReceiver, ChannelSender, Outcome, StopSource};
 use crate::component::{BuildError, RunningExtension};
 use crate::config::Loaded;
@@ -70,6 +71,8 @@ pub(super) struct ReceiverStops {
 pub(super) struct Door {
     pub sender: ChannelSender,
     pub receiver: ChannelReceiver,
+    /// The way in for receivers, when it leads into a pipeline.
+    pub entry: Entry,
     /// Asks the one who reads now to make way for another.
     pub retire: StopSource,
 }

@@ -15,6 +15,7 @@ mod relay;
 pub mod split;
 mod stop;
 mod threads;
+mod works;
 
 pub use ack::{Ack, Outcome};
 pub use batch::{Batch, Data, Lane, Signal};

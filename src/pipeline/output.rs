@@ -30,6 +30,12 @@ pub trait Consumer: Send + Sync {
 
     /// Takes the batch if there is room now.
     fn try_consume(&self, batch: Batch) -> Result<(), Rejected>;
+
+    /// Does in this thread what is to be done with the batch, without waiting for room. Hands it back if
+    /// that cannot be.
+    fn consume_here(&self, batch: Batch) -> Result<(), Batch> {
+        Err(batch)
+    }
 }
 
 impl Consumer for super::ChannelSender {
@@ -91,11 +97,28 @@ impl Output {
     /// For network receivers, which can ask their client to try later: hands the batch back when
     /// the first consumer has no room. Once one has taken it the others are waited for.
     pub fn try_send(&self, batch: Batch) -> Result<(), Rejected> {
+        self.offer(batch, |first, batch| first.try_consume(batch))
+    }
+
+    /// [`Output::try_send`] for a receiver with nothing else to do: if it can be, the work behind is
+    /// done in its thread.
+    pub fn try_send_here(&self, batch: Batch) -> Result<(), Rejected> {
+        if self.consumers.len() > 1 {
+            return self.try_send(batch);
+        }
+        self.offer(batch, |only, batch| only.consume_here(batch).or_else(|batch| only.try_consume(batch)))
+    }
+
+    fn offer(
+        &self,
+        batch: Batch,
+        take: impl FnOnce(&dyn Consumer, Batch) -> Result<(), Rejected>,
+    ) -> Result<(), Rejected> {
         let Some((first, others)) = self.consumers.split_first() else { return Ok(()) };
         self.tap.pass(&batch);
         let items = self.count(&batch);
         let copy = (!others.is_empty()).then(|| batch.clone());
-        let taken = first.try_consume(batch);
+        let taken = take(first.as_ref(), batch);
         self.add(items, taken.is_ok());
         taken?;
         if let Some(copy) = copy {

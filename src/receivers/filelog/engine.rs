@@ -268,7 +268,7 @@ impl Engine {
             if self.outbox.is_full() {
                 mark.anchor = Some(Anchor::at_end_of(&buffer[..at]));
                 self.advance(id, mark);
-                self.flush(outlet);
+                self.flush(outlet, full);
                 if self.closed {
                     return Ok(Slice::End);
                 }
@@ -367,8 +367,8 @@ impl Engine {
         self.registry.get_mut(id)?.content.take()
     }
 
-    /// Hands on what is collected.
-    pub fn flush(&mut self, outlet: &mut dyn Outlet) {
+    /// Hands on what is collected, while there is `more` to read or not.
+    pub fn flush(&mut self, outlet: &mut dyn Outlet, more: bool) {
         let files = self.outbox.take_files();
         if files.is_empty() {
             return;
@@ -402,7 +402,7 @@ impl Engine {
         let number = self.ledger.next_number();
         self.ledger.send(parcel.bytes, marks);
         self.meters.accepted.add(parcel.records as u64);
-        self.closed |= !outlet.send(parcel, number);
+        self.closed |= !outlet.send(parcel, number, more);
     }
 
     /// Takes the outcome of a batch.

@@ -33,8 +33,9 @@ impl Now {
 
 /// Where batches go.
 pub trait Outlet {
-    /// Sends the batch; its outcome comes back with `number`. False when nothing is taken any more.
-    fn send(&mut self, parcel: Parcel, number: u64) -> bool;
+    /// Sends the batch; its outcome comes back with `number`. Without `more` to read, the work behind may
+    /// be done in this thread. False when nothing is taken any more.
+    fn send(&mut self, parcel: Parcel, number: u64, more: bool) -> bool;
 }
 
 /// What keeps offsets, when its thread has ended.
@@ -101,20 +102,21 @@ pub struct Pipe {
 }
 
 impl Outlet for Pipe {
-    fn send(&mut self, parcel: Parcel, number: u64) -> bool {
+    fn send(&mut self, parcel: Parcel, number: u64, more: bool) -> bool {
         let acks = Arc::clone(&self.acks);
         let ack = Ack::new(move |outcome| acks.notify(number, outcome));
         let batch = parcel.into_batch(ack).in_lane(Some(self.lane));
-        send_patiently(&self.output, batch, &self.stop)
+        send_patiently(&self.output, batch, more, &self.stop)
     }
 }
 
-/// Sends a batch, waiting for room as long as the agent runs. False when it was refused because
-/// the agent stops.
-pub fn send_patiently(output: &Output, mut batch: Batch, stop: &Stop) -> bool {
+/// Sends a batch, waiting for room as long as the agent runs; see [`Outlet::send`] for `more`. False when
+/// it was refused because the agent stops.
+pub fn send_patiently(output: &Output, mut batch: Batch, more: bool, stop: &Stop) -> bool {
+    let first = if more { Output::try_send } else { Output::try_send_here };
     let mut pause = Duration::from_millis(1);
     loop {
-        batch = match output.try_send(batch) {
+        batch = match first(output, batch) {
             Ok(()) => return true,
             Err(Rejected::Stopped(batch)) => {
                 batch.ack.settle(Outcome::Refused);

@@ -193,8 +193,9 @@ impl Work {
             self.settle();
             worked = true;
         }
-        self.engine.tick(Now::get());
-        self.engine.flush(&mut self.outlet);
+        let now = Now::get();
+        self.engine.tick(now);
+        self.engine.flush(&mut self.outlet, self.engine.can_read(now));
         worked
     }
 
@@ -223,7 +224,7 @@ impl Work {
         if !self.keeps {
             self.engine.release_held(Now::get(), &mut self.outlet);
         }
-        self.engine.flush(&mut self.outlet);
+        self.engine.flush(&mut self.outlet, false);
         let deadline = Instant::now() + LAST_ACKS;
         while !self.engine.is_settled() && Instant::now() < deadline {
             self.wait(deadline, false);
@@ -272,6 +273,6 @@ impl Engine {
     /// Hands on what operators hold back: nobody will read it again.
     pub fn release_held(&mut self, now: Now, outlet: &mut dyn Outlet) {
         self.chain.flush(now.instant, &mut self.outbox);
-        self.flush(outlet);
+        self.flush(outlet, false);
     }
 }

@@ -130,7 +130,7 @@ impl Engine {
             let Some(entry) = self.journal.next() else { return false };
             self.take(&entry, now);
             if self.outbox.is_full() {
-                self.flush(outlet);
+                self.flush(outlet, true);
                 if self.closed {
                     return false;
                 }
@@ -171,8 +171,8 @@ impl Engine {
         }
     }
 
-    /// Hands on what is collected.
-    pub fn flush(&mut self, outlet: &mut dyn Outlet) {
+    /// Hands on what is collected, while there is `more` to read or not.
+    pub fn flush(&mut self, outlet: &mut dyn Outlet, more: bool) {
         let next = self.trail.next();
         let mut upto = next;
         self.chain.held(&mut |origin| upto = upto.min(origin.start));
@@ -191,7 +191,7 @@ impl Engine {
         let number = self.ledger.next_number();
         self.ledger.send(parcel.bytes, [(SOURCE, mark(upto))]);
         self.meters.accepted.add(parcel.records as u64);
-        self.closed |= !outlet.send(parcel, number);
+        self.closed |= !outlet.send(parcel, number, more);
     }
 
     /// Takes the outcome of a batch.
@@ -224,7 +224,7 @@ impl Engine {
     /// Does what is due by the clock, and sends what is ready.
     pub fn tick(&mut self, now: Now, outlet: &mut dyn Outlet) {
         self.chain.tick(now.instant, &mut self.outbox);
-        self.flush(outlet);
+        self.flush(outlet, false);
         if self.trail.is_empty() {
             self.journal.close_finished();
         }
@@ -243,7 +243,7 @@ impl Engine {
     /// Hands on what operators hold back: nobody will read it again.
     pub fn release_held(&mut self, now: Now, outlet: &mut dyn Outlet) {
         self.chain.flush(now.instant, &mut self.outbox);
-        self.flush(outlet);
+        self.flush(outlet, false);
     }
 
     /// Everything sent was acknowledged.

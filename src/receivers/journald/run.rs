@@ -127,7 +127,7 @@ impl Work {
         if !self.keeps {
             self.engine.release_held(Now::get(), &mut self.outlet);
         }
-        self.engine.flush(&mut self.outlet);
+        self.engine.flush(&mut self.outlet, false);
         let deadline = Instant::now() + LAST_ACKS;
         while !self.engine.is_settled() && Instant::now() < deadline {
             self.acks.wait(deadline, None);

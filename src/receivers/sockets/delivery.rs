@@ -57,7 +57,7 @@ impl Delivery {
                 }
             });
             let batch = parcel.into_batch(ack).in_lane(Some(self.lane));
-            send_patiently(&self.output, batch, &self.stop);
+            send_patiently(&self.output, batch, true, &self.stop);
             return;
         }
         while self.bytes > KEPT && !self.stop.wait(TURN) {
@@ -82,7 +82,7 @@ impl Delivery {
             // The receiver may have ended: then nobody tries again.
             let _ = sender.send((number, outcome));
         });
-        send_patiently(&self.output, batch, &self.stop);
+        send_patiently(&self.output, batch, true, &self.stop);
     }
 
     /// Takes outcomes, and sends again what is due.

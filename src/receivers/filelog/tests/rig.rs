@@ -58,7 +58,7 @@ pub struct Out {
 }
 
 impl Outlet for Out {
-    fn send(&mut self, parcel: Parcel, number: u64) -> bool {
+    fn send(&mut self, parcel: Parcel, number: u64, _: bool) -> bool {
         let Data::Logs(logs) = parcel.data else { panic!("no logs") };
         self.sent.push((number, logs));
         true
@@ -176,7 +176,7 @@ impl Rig {
             self.answer();
         }
         self.engine.tick(self.now);
-        self.engine.flush(&mut self.out);
+        self.engine.flush(&mut self.out, false);
         self.answer();
         self
     }
@@ -184,7 +184,7 @@ impl Rig {
     /// One turn of one file.
     pub fn turn(&mut self) -> &mut Self {
         self.engine.turn(self.now, &mut self.out);
-        self.engine.flush(&mut self.out);
+        self.engine.flush(&mut self.out, false);
         self.answer();
         self
     }

@@ -62,7 +62,7 @@ impl StorageClient for MemoryStore {
 struct Out(Vec<(u64, Vec<LogRecord>)>);
 
 impl Outlet for Out {
-    fn send(&mut self, parcel: Parcel, number: u64) -> bool {
+    fn send(&mut self, parcel: Parcel, number: u64, _: bool) -> bool {
         let Data::Logs(logs) = parcel.data else { panic!("no logs") };
         let records = logs.into_iter().flat_map(|r| r.scope_logs).flat_map(|s| s.log_records).collect();
         self.0.push((number, records));
