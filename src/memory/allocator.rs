@@ -1,10 +1,11 @@
 //! Settings of jemalloc, compiled in, and the return of memory that is not used.
 //!
 //! Measured on the musl build with three producers and an encoder: jemalloc serves four times the
-//! records of musl's own allocator. Two arenas and a decay of one second give the memory of a burst
-//! back (124 MB → 6 MB within 3 s) at no cost in speed; the default keeps most of it. Its background
-//! thread wakes for no less than 4 MB an arena, so [`decay`] is called every second, and [`give_back`]
-//! now and then. Small thread caches take 1.4 MB from fourteen threads that mostly sleep.
+//! records of musl's own allocator. Two arenas and a decay of five seconds give the memory of a burst
+//! back within seconds; the default keeps most of it, and with one second the memory of requests goes
+//! back to the kernel and comes again page by page. Its background thread wakes for no less than 4 MB
+//! an arena, so [`decay`] is called every second, and [`give_back`] now and then. What is larger than
+//! 4 KiB is in no thread's cache.
 #![allow(unsafe_code)]
 
 /// Returns the pages to the kernel that have held nothing for a while. Takes microseconds per MiB.
@@ -35,8 +36,7 @@ mod jemalloc {
     // is that of the prefixed build of `tikv-jemalloc-sys`.
     #[unsafe(export_name = "_rjem_malloc_conf")]
     pub static SETTINGS: Settings = Settings(
-        c"dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true,narenas:2,tcache_max:4096,tcache_nslots_small_max:64"
-            .as_ptr(),
+        c"dirty_decay_ms:5000,muzzy_decay_ms:0,background_thread:true,narenas:2,tcache_max:4096".as_ptr(),
     );
 
     /// Tells something to all arenas: 4096 stands for them in a name (MALLCTL_ARENAS_ALL).
