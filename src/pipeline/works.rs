@@ -262,7 +262,7 @@ mod tests {
     fn what_a_receiver_lets_wait_goes_on_in_time() {
         let rig = Rig::new(Some(Duration::from_millis(5)), true);
         rig.work_here(1);
-        assert_eq!(rig.taken.recv(), Ok(1));
+        assert_eq!(rig.taken.recv_timeout(Duration::from_secs(30)), Ok(1));
     }
 
     #[test]
