@@ -175,7 +175,7 @@ impl Growing {
             request.extend_from_slice(scope.items());
             put_schema_url(&scope.schema_url, request);
             count += scope.leave();
-            scope.items.clear();
+            scope.empty();
         }
         put_schema_url(&self.schema_url, request);
         self.in_use = false;
@@ -215,6 +215,13 @@ impl GrowingScope {
         scoped.items().iter().for_each(|item| put_item(item, &mut self.items));
         self.count += scoped.count();
         self.items.len() - before
+    }
+
+    /// Keeps the memory for the next items, unless it was made for many more.
+    fn empty(&mut self) {
+        self.expected = 0;
+        self.items.clear();
+        self.items.shrink_to(2 * LARGE);
     }
 
     fn items(&self) -> &[u8] {
@@ -350,5 +357,15 @@ mod tests {
                 assert!(part.0 == bytes);
             }
         }
+    }
+
+    #[test]
+    fn who_was_large_once_keeps_no_memory_for_it() {
+        let mut gathered = Gathered::default();
+        for bytes in [16 * LARGE, 1, 1] {
+            gathered.add(&[logs("a", "s", "", &[&"x".repeat(bytes)])]);
+            gathered.take_request();
+        }
+        assert!(gathered.groups[0].scopes[0].items.capacity() <= 2 * LARGE);
     }
 }
