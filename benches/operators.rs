@@ -64,6 +64,7 @@ fn entries(line: impl Fn(usize) -> String) -> (Vec<Entry>, usize) {
         path: path.into(),
         attributes: ["log.file.name_resolved", "log.file.path", "log.file.path_resolved"]
             .map(|key| KeyValue::new(key, path))
+            .to_vec()
             .into(),
         resource: Arc::default(),
     });

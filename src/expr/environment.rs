@@ -1,11 +1,16 @@
 //! What expressions see of a record.
 
+use crate::otlp::attributes::find_from_end;
 use crate::otlp::{AnyValue, KeyValue};
 
 /// A record, seen by an expression.
 pub trait Environment {
     fn body(&self) -> &AnyValue;
     fn attributes(&self) -> &[KeyValue];
+    /// One of the attributes.
+    fn attribute(&self, key: &str) -> Option<&AnyValue> {
+        find_from_end(self.attributes(), key)
+    }
     fn resource(&self) -> &[KeyValue];
     /// Nanoseconds since the Unix epoch, 0 = unset.
     fn timestamp(&self) -> u64 {

@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::error::EvalError;
 use super::types::Type;
 use super::value::{List, Map, Value};
-use crate::otlp::attributes::{find, find_from_end};
+use crate::otlp::attributes::find;
 use crate::otlp::{AnyValue, Str};
 
 /// Elements visited and bytes produced for one record. Far above any sensible use, about a second
@@ -443,14 +443,29 @@ pub(super) fn test_guarded<E: Environment>(record: &E, code: &Code) -> Result<Te
     Ok(tested)
 }
 
+/// The value of a condition. What most of them are needs no frame.
 #[inline]
-fn test<E: Environment>(record: &E, code: &Code, operation: &'static str) -> Result<bool> {
+pub(super) fn test<E: Environment>(record: &E, code: &Code, operation: &'static str) -> Result<bool> {
     if let Code::IsNil(of, negated) = code
         && let Code::Path(root, keys) = &**of
     {
         return Ok(is_nothing_at(record, *root, keys)? != *negated);
     }
+    if let Code::Matches(of, regex) = code
+        && let Some(text) = text_at(record, of)
+    {
+        return Ok(regex.is_match(text));
+    }
     Frame::new(record).test(code, operation)
+}
+
+/// The text at a path, if one is there.
+fn text_at<'a, E: Environment>(record: &'a E, code: &Code) -> Option<&'a str> {
+    match code {
+        Code::Root(Root::Body) => record.body().as_str(),
+        Code::Path(root, keys) => value_at(record, *root, keys).ok()??.as_str(),
+        _ => None,
+    }
 }
 
 /// The value at the end of a path, `None` when the last key is missing.
@@ -461,7 +476,7 @@ fn value_at<'a, E: Environment + ?Sized>(
     keys: &[Str],
 ) -> Result<Option<&'a AnyValue>> {
     let (value, keys) = match (root, keys.split_first()) {
-        (Root::Attributes, Some((first, rest))) => (find_from_end(record.attributes(), first), rest),
+        (Root::Attributes, Some((first, rest))) => (record.attribute(first), rest),
         (Root::Resource, Some((first, rest))) => (find(record.resource(), first), rest),
         _ => (Some(record.body()), keys),
     };

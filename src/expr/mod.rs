@@ -120,8 +120,8 @@ impl Program {
     }
 
     /// The value of a condition for a record.
-    pub fn test(&self, environment: &dyn Environment) -> Result<bool, EvalError> {
-        Frame::new(environment).test(&self.code, "a condition")
+    pub fn test<E: Environment>(&self, environment: &E) -> Result<bool, EvalError> {
+        eval::test(environment, &self.code, "a condition")
     }
 }
 

@@ -41,6 +41,18 @@ pub fn is_same(one: &str, other: &str) -> bool {
     }
 }
 
+/// A number below 256 that few other keys have.
+#[inline]
+pub(crate) fn mark(key: &str) -> usize {
+    match key.as_bytes() {
+        [] => 0,
+        [one] => usize::from(*one),
+        [first, .., last] => {
+            usize::from(first.wrapping_mul(31).wrapping_add(*last).wrapping_mul(7) ^ key.len() as u8)
+        }
+    }
+}
+
 /// Attributes of a resource that may not be there.
 pub fn attributes_of(resource: Option<&Resource>) -> &[KeyValue] {
     resource.map_or(&[], |resource| &resource.attributes)

@@ -18,6 +18,7 @@ pub(crate) mod identity;
 mod item;
 pub mod json;
 pub mod logs;
+pub mod marked;
 pub mod metrics;
 pub(crate) mod points;
 pub mod scan;

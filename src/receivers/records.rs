@@ -68,6 +68,7 @@ impl Shaping {
     pub fn source(&self, id: FileId, path: String, more: Vec<KeyValue>) -> Arc<Source> {
         let mut attributes = more;
         attributes.extend(self.attributes.iter().cloned());
+        let attributes = attributes.into();
         let resource = Arc::clone(&self.resource);
         Arc::new(Source { id, lineage: id, path, attributes, resource })
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::otlp::logs::LogRecord;
+use crate::otlp::marked::Marked;
 use crate::otlp::{AnyValue, KeyValue, Str};
 
 /// Names one file (one generation of it) for the life of its offsets, over restarts too.
@@ -17,7 +18,7 @@ pub struct Source {
     /// The path by which the file was found first. It stays when the file is renamed.
     pub path: String,
     /// Attributes every record starts with.
-    pub attributes: Vec<KeyValue>,
+    pub attributes: Marked,
     /// Resource attributes every record starts with.
     pub resource: Arc<Vec<KeyValue>>,
 }
@@ -40,7 +41,7 @@ pub struct Entry {
     pub severity: i32,
     pub severity_text: String,
     pub body: AnyValue,
-    pub attributes: Vec<KeyValue>,
+    pub attributes: Marked,
     /// Shared by the records of a file until an operator changes it ([`Entry::resource_mut`]).
     pub resource: Arc<Vec<KeyValue>>,
     pub scope_name: Str,
@@ -72,8 +73,8 @@ impl Entry {
     /// The same with room for so many attributes, so that the list is allocated once.
     pub fn with_room(source: &Arc<Source>, start: u64, observed: u64, body: AnyValue, room: usize) -> Self {
         let own = &source.attributes;
-        let mut attributes = Vec::with_capacity(room.clamp(own.len(), own.len() + MOST_ROOM));
-        attributes.extend_from_slice(own);
+        let mut attributes = Marked::with_capacity(room.clamp(own.len(), own.len() + MOST_ROOM));
+        attributes.append(own);
         Self {
             timestamp: 0,
             observed,
@@ -127,7 +128,7 @@ impl Entry {
             severity_number: self.severity,
             severity_text: self.severity_text,
             body: Some(self.body),
-            attributes: self.attributes,
+            attributes: self.attributes.into_vec(),
             flags: self.flags,
             trace_id: self.trace_id,
             span_id: self.span_id,
@@ -146,7 +147,7 @@ impl Default for Entry {
             severity: 0,
             severity_text: String::new(),
             body: AnyValue::Empty,
-            attributes: Vec::new(),
+            attributes: Marked::default(),
             resource: Arc::clone(&NO_SOURCE.resource),
             scope_name: Str::const_new(""),
             trace_id: Vec::new(),

@@ -20,7 +20,7 @@ impl Engine {
         let mut parsed = Vec::new();
         chain.process(Entry::new(&file.source, 0, now.wall, body), now.instant, &mut parsed);
         let mut attributes = file.source.attributes.clone();
-        for attribute in parsed.into_iter().flat_map(|entry| entry.attributes) {
+        for attribute in parsed.into_iter().flat_map(|entry| entry.attributes.into_vec()) {
             attributes.set(attribute.key, attribute.value);
         }
         file.source = Arc::new(Source {

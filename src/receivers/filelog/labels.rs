@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::otlp::{Attributes, KeyValue};
+use crate::otlp::Attributes;
 
 use super::Config;
 
@@ -33,7 +33,7 @@ impl Labels {
     }
 
     /// Adds the attributes of the file found at `path`, which is really at `place`.
-    pub fn add(self, path: &Path, place: &Path, metadata: &std::fs::Metadata, to: &mut Vec<KeyValue>) {
+    pub fn add(self, path: &Path, place: &Path, metadata: &std::fs::Metadata, to: &mut impl Attributes) {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let base = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut add = |wanted: bool, key: &'static str, value: &dyn Fn() -> String| {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::otlp::Attributes;
+use crate::otlp::marked::Marked;
 
 use super::anchor::{Anchor, Fingerprint};
 use super::checkpoint::load_header;
@@ -25,7 +26,7 @@ impl Engine {
         let now = std::time::Instant::now();
         for (id, saved) in self.checkpoint.files().clone() {
             self.restored = true;
-            let mut attributes = self.settings.attributes.clone();
+            let mut attributes = Marked::from(self.settings.attributes.clone());
             for attribute in load_header(&saved.header) {
                 attributes.set(attribute.key, attribute.value);
             }
@@ -258,7 +259,7 @@ impl Engine {
     ) -> FileId {
         let id = self.registry.next_id();
         let lineage = previous.and_then(|id| self.registry.get(id)).map_or(id, |file| file.source.lineage);
-        let mut attributes = self.settings.attributes.clone();
+        let mut attributes = Marked::from(self.settings.attributes.clone());
         if let Ok(metadata) = arrival.content.metadata() {
             self.settings.labels.add(&arrival.path, &arrival.place, &metadata, &mut attributes);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Issues;
 use crate::expr::{Environment, EvalError, Program, SyntaxError};
-use crate::otlp::{AnyValue, KeyValue, Str};
+use crate::otlp::{AnyValue, Attributes, KeyValue, Str};
 
 use super::super::entry::Entry;
 use super::Problem;
@@ -18,6 +18,9 @@ impl Environment for Entry {
     }
     fn attributes(&self) -> &[KeyValue] {
         &self.attributes
+    }
+    fn attribute(&self, key: &str) -> Option<&AnyValue> {
+        self.attributes.get(key)
     }
     fn resource(&self) -> &[KeyValue] {
         &self.resource

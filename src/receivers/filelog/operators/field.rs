@@ -132,10 +132,13 @@ impl Field {
     /// The value, if it is there. All attributes and the whole resource are no single value:
     /// see [`Field::get_map`].
     pub fn get<'a>(&self, entry: &'a Entry) -> Option<&'a AnyValue> {
-        match self.root {
-            Root::Body => descend(&entry.body, &self.keys),
-            Root::Attributes => find(&entry.attributes, &self.keys),
-            Root::Resource => find(&entry.resource, &self.keys),
+        match (self.root, self.keys.split_first()) {
+            (Root::Body, _) => descend(&entry.body, &self.keys),
+            (Root::Attributes, Some((first, rest))) => descend(entry.attributes.get(first)?, rest),
+            (Root::Resource, Some((first, rest))) => {
+                descend(attributes::find_from_end(&entry.resource, first)?, rest)
+            }
+            (Root::Attributes | Root::Resource, None) => None,
         }
     }
 
@@ -161,56 +164,47 @@ impl Field {
     /// Sets the value. On the way, what is no map is replaced by one; a map is merged into a map
     /// that is there.
     pub fn set(&self, entry: &mut Entry, value: AnyValue) -> Result<(), FieldError> {
-        let map = match self.root {
-            Root::Body => {
-                if self.keys.is_empty() {
-                    put(&mut entry.body, value);
-                    return Ok(());
-                }
-                as_map_mut(&mut entry.body)
+        let (mut place, path) = match (self.root, self.keys.split_first()) {
+            (Root::Body, _) => (&mut entry.body, &self.keys[..]),
+            (Root::Attributes, Some((first, path))) => (entry.attributes.slot(first), path),
+            (Root::Resource, Some((first, path))) => (slot(entry.resource_mut(), first), path),
+            (Root::Attributes | Root::Resource, None) => {
+                return match (self.root, value) {
+                    (_, value) if value.is_empty() => Ok(()),
+                    (Root::Attributes, AnyValue::Map(new)) => {
+                        entry.attributes.merge(new);
+                        Ok(())
+                    }
+                    (_, AnyValue::Map(new)) => {
+                        merge(entry.resource_mut(), new);
+                        Ok(())
+                    }
+                    _ => Err(FieldError::NotAMap(self.root.name())),
+                };
             }
-            Root::Attributes => &mut entry.attributes,
-            Root::Resource => entry.resource_mut(),
         };
-        let Some((last, path)) = self.keys.split_last() else {
-            let AnyValue::Map(new) = value else {
-                return if value.is_empty() { Ok(()) } else { Err(FieldError::NotAMap(self.root.name())) };
-            };
-            merge(map, new);
-            return Ok(());
-        };
-        let mut map = map;
         for key in path {
-            map = as_map_mut(slot(map, key));
+            place = slot(as_map_mut(place), key);
         }
-        put(slot(map, last), value);
+        put(place, value);
         Ok(())
     }
 
     /// Takes the value out. The body leaves nil behind, all attributes leave none.
     pub fn remove(&self, entry: &mut Entry) -> Option<AnyValue> {
-        let map = match self.root {
-            Root::Body if self.keys.is_empty() => return Some(std::mem::take(&mut entry.body)),
-            Root::Body => match &mut entry.body {
-                AnyValue::Map(map) => map,
-                _ => return None,
-            },
-            Root::Attributes => &mut entry.attributes,
-            // Do not copy a shared resource for a key that is not there.
-            Root::Resource if !self.keys.is_empty() && self.get(entry).is_none() => return None,
-            Root::Resource => entry.resource_mut(),
-        };
-        let Some((last, path)) = self.keys.split_last() else {
-            return Some(AnyValue::Map(std::mem::take(map)));
-        };
-        let mut map = map;
-        for key in path {
-            map = match map.get_mut(key)? {
-                AnyValue::Map(inner) => inner,
-                _ => return None,
-            };
+        match (self.root, &self.keys[..]) {
+            (Root::Body, []) => Some(std::mem::take(&mut entry.body)),
+            (Root::Body, keys) => take_below(&mut entry.body, keys),
+            (Root::Attributes, []) => Some(AnyValue::Map(std::mem::take(&mut entry.attributes).into_vec())),
+            (Root::Attributes, [key]) => entry.attributes.take(key),
+            (Root::Attributes, [first, path @ ..]) => take_below(entry.attributes.get_mut(first)?, path),
+            (Root::Resource, []) => Some(AnyValue::Map(std::mem::take(entry.resource_mut()))),
+            (Root::Resource, keys) => {
+                // Do not copy a shared resource for a key that is not there.
+                self.get(entry)?;
+                take(entry.resource_mut(), keys)
+            }
         }
-        map.take(last)
     }
 }
 
@@ -225,19 +219,27 @@ pub fn merge(map: &mut Vec<KeyValue>, new: Vec<KeyValue>) {
     }
 }
 
-fn descend<'a>(value: &'a AnyValue, keys: &[Str]) -> Option<&'a AnyValue> {
-    match keys {
-        [] => Some(value),
-        keys => match value {
-            AnyValue::Map(map) => find(map, keys),
-            _ => None,
-        },
+fn descend<'a>(mut value: &'a AnyValue, path: &[Str]) -> Option<&'a AnyValue> {
+    for key in path {
+        let AnyValue::Map(map) = value else { return None };
+        value = attributes::find_from_end(map, key)?;
+    }
+    Some(value)
+}
+
+fn take_below(value: &mut AnyValue, keys: &[Str]) -> Option<AnyValue> {
+    match value {
+        AnyValue::Map(map) => take(map, keys),
+        _ => None,
     }
 }
 
-fn find<'a>(map: &'a [KeyValue], keys: &[Str]) -> Option<&'a AnyValue> {
-    let (first, rest) = keys.split_first()?;
-    descend(attributes::find_from_end(map, first)?, rest)
+fn take(map: &mut Vec<KeyValue>, keys: &[Str]) -> Option<AnyValue> {
+    match keys {
+        [] => None,
+        [key] => map.take(key),
+        [first, path @ ..] => take_below(map.get_mut(first)?, path),
+    }
 }
 
 fn slot<'a>(map: &'a mut Vec<KeyValue>, key: &Str) -> &'a mut AnyValue {

@@ -32,7 +32,7 @@ impl Change for Flatten {
         }
         let Some(AnyValue::Map(entries)) = self.field.remove(entry) else { return Ok(()) };
         match self.parent.root() {
-            Root::Attributes if self.parent.keys().is_empty() => merge(&mut entry.attributes, entries),
+            Root::Attributes if self.parent.keys().is_empty() => entry.attributes.merge(entries),
             Root::Resource if self.parent.keys().is_empty() => merge(entry.resource_mut(), entries),
             _ => self.parent.set(entry, AnyValue::Map(entries))?,
         }

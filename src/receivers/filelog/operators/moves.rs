@@ -2,7 +2,9 @@
 //! it is there, else `attributes.parsed.severity` … What a parser has found is sorted out like that,
 //! and looking for each of the names costs more than looking once at what was found.
 
-use crate::otlp::{AnyValue, KeyValue, Str, attributes};
+use crate::otlp::attributes::{is_same, mark};
+use crate::otlp::marked::Marked;
+use crate::otlp::{AnyValue, KeyValue, Str};
 
 use super::Field;
 use super::chain::Step;
@@ -46,9 +48,9 @@ impl Moves {
     }
 
     /// Does what the steps would do. False, and nothing is done, when they have to do it one by one.
-    pub fn run(&self, attributes: &mut Vec<KeyValue>) -> bool {
-        let Some(place) = attributes::position_from_end(attributes, &self.map) else { return false };
-        let AnyValue::Map(found) = &mut attributes[place].value else { return false };
+    pub fn run(&self, attributes: &mut Marked) -> bool {
+        let Some(place) = attributes.position(&self.map) else { return false };
+        let AnyValue::Map(found) = attributes.value_mut(place) else { return false };
         if found.len() > MOST {
             return false;
         }
@@ -82,17 +84,17 @@ impl Moves {
             rest >>= 1;
             stays
         });
-        attributes[place].value = AnyValue::Map(found);
+        *attributes.value_mut(place) = AnyValue::Map(found);
         true
     }
 }
 
 impl Move {
     /// False when the value stays.
-    fn run(&self, from: &mut AnyValue, attributes: &mut Vec<KeyValue>) -> bool {
-        match attributes::position(attributes, &self.to) {
+    fn run(&self, from: &mut AnyValue, attributes: &mut Marked) -> bool {
+        match attributes.position(&self.to) {
             Some(place) if self.unless_there && !attributes[place].value.is_empty() => return false,
-            Some(place) => put(&mut attributes[place].value, std::mem::take(from)),
+            Some(place) => put(attributes.value_mut(place), std::mem::take(from)),
             None => attributes.push(KeyValue { key: self.to.clone(), value: std::mem::take(from) }),
         }
         true
@@ -147,17 +149,6 @@ impl Names {
             return 0;
         }
         let alike = &self.known[first - 1..];
-        alike.iter().find(|(known, _)| attributes::is_same(known, name)).map_or(0, |(_, moves)| *moves)
-    }
-}
-
-/// A number below 256 that most names do not share.
-fn mark(name: &str) -> usize {
-    match name.as_bytes() {
-        [] => 0,
-        [one] => usize::from(*one),
-        [first, .., last] => {
-            usize::from(first.wrapping_mul(31).wrapping_add(*last).wrapping_mul(7) ^ name.len() as u8)
-        }
+        alike.iter().find(|(known, _)| is_same(known, name)).map_or(0, |(_, moves)| *moves)
     }
 }

@@ -51,7 +51,7 @@ fn entry(text: &str) -> Entry {
     for part in parts {
         match (part.key.as_str(), part.value) {
             ("body", body) => entry.body = body,
-            ("attributes", AnyValue::Map(map)) => entry.attributes = map,
+            ("attributes", AnyValue::Map(map)) => entry.attributes = map.into(),
             ("resource", AnyValue::Map(map)) => entry.resource = Arc::new(map),
             (other, _) => panic!("unknown part {other}"),
         }
@@ -107,7 +107,7 @@ fn show(entry: &Entry) -> String {
         parts.push(sorted(&entry.body));
     }
     if !entry.attributes.is_empty() {
-        parts.push(format!("@{}", sorted(&AnyValue::Map(entry.attributes.clone()))));
+        parts.push(format!("@{}", sorted(&AnyValue::Map(entry.attributes.to_vec()))));
     }
     if !entry.resource.is_empty() {
         parts.push(format!("R{}", sorted(&AnyValue::Map(entry.resource.to_vec()))));
@@ -163,7 +163,7 @@ fn source(path: &str, id: u64) -> Arc<Source> {
         id,
         lineage: id,
         path: path.into(),
-        attributes: vec![crate::otlp::KeyValue::new("log.file.path", path)],
+        attributes: vec![crate::otlp::KeyValue::new("log.file.path", path)].into(),
         resource: Arc::default(),
     })
 }

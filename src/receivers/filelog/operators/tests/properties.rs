@@ -96,10 +96,10 @@ proptest! {
         });
         let steps = format!("[{}, {{type: add, field: attributes.last, value: 1}}]", steps.collect::<Vec<_>>().join(","));
         others.extend(map.map(|map| KeyValue::new("m", map)));
-        let input = Entry { attributes: others, ..Entry::default() };
+        let input = Entry { attributes: others.into(), ..Entry::default() };
         let at_once = run(&mut chain(&steps), vec![input.clone()]);
         let one_by_one = run(&mut chain(&steps).one_by_one(), vec![input]);
-        prop_assert_eq!(&at_once[0].attributes, &one_by_one[0].attributes, "{}", steps);
+        prop_assert_eq!(&*at_once[0].attributes, &*one_by_one[0].attributes, "{}", steps);
     }
 }
 
