@@ -50,7 +50,7 @@ struct GrowingScope {
     items: Vec<u8>,
     room: usize,
     count: usize,
-    /// Bytes of `items` in the request before, which left with it.
+    /// Bytes of `items` in the requests before, which left with them: the most lately.
     expected: usize,
     in_use: bool,
 }
@@ -193,7 +193,7 @@ impl Growing {
         head.extend_from_slice(&scope.scope);
         let count = scope.leave();
         let mut request = std::mem::take(&mut scope.items);
-        scope.expected = request.len();
+        scope.expected = request.len().max(scope.expected - scope.expected / 8);
         let start = scope.room - head.len();
         request[start..scope.room].copy_from_slice(&head);
         put_schema_url(&scope.schema_url, &mut request);
@@ -207,7 +207,7 @@ impl GrowingScope {
     /// Appends items. Returns their bytes.
     fn add<S: Scoped>(&mut self, scoped: &S) -> usize {
         if self.items.is_empty() {
-            // As much as last time, or somewhat more: what is not written to costs nothing.
+            // What is not written to costs nothing, while to move what is there does.
             self.items.reserve(self.room + self.expected + self.expected / 4);
             self.items.resize(self.room, 0);
         }

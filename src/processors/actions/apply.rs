@@ -62,11 +62,19 @@ impl Actions {
         Self { list, needed, lengths }
     }
 
+    /// Nothing ever changes.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Whether the actions change anything: data that is shared is not copied for nothing.
     ///
     /// As long as no action has changed anything, each sees the attributes as they came, so one
     /// look per action is enough.
     pub fn change(&self, attributes: &[KeyValue]) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         let may_matter = attributes.iter().filter(|entry| length_bit(&entry.key) & self.lengths != 0);
         let keys = Keys(may_matter.fold(0, |all, entry| all | Keys::holding(&entry.key).0));
         let mut both = self.list.iter().zip(&self.needed);

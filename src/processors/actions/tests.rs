@@ -39,6 +39,8 @@ fn every_action_follows_its_rule() {
             vec![("b", 2.into()), ("a", 2.into())],
         ),
         ("[{key: a, from_attribute: a, action: upsert}]", vec![a("x")], vec![a("x")]),
+        ("[{key: a, from_attribute: a, action: insert}]", vec![], vec![]),
+        ("[{key: a, from_attribute: a, default_value: 3, action: upsert}]", vec![], vec![("a", 3.into())]),
         ("[{key: a, from_attribute: b, default_value: 3, action: insert}]", vec![], vec![("a", 3.into())]),
         ("[{key: a, from_context: metadata.x, action: insert}]", vec![], vec![]),
         ("[{key: a, from_context: x, default_value: d, action: insert}]", vec![], vec![a("d")]),
@@ -118,4 +120,11 @@ fn a_bad_action_is_refused_with_the_reason() {
         let error = compile(&[from_yaml(action).unwrap()]).unwrap_err();
         assert!(error.contains(want), "{action}: {error}");
     }
+}
+
+#[test]
+fn actions_that_set_a_key_to_its_own_value_are_left_out() {
+    let all = "[{key: a, from_attribute: a, action: upsert}, {key: a, from_attribute: a, action: update}]";
+    let actions = compile(&from_yaml::<Vec<ActionConfig>>(all).unwrap()).unwrap();
+    assert!(actions.is_empty());
 }

@@ -93,7 +93,7 @@ impl Group {
         }
         for (i, statement) in self.statements.iter().enumerate() {
             let done = statement.run(item, &mut known.answers[i]);
-            if statement.changes_resource() && !matches!(done, Ok(false)) {
+            if !matches!(done, Ok(false)) && statement.changes_resource() {
                 known.forget();
             }
             if let Err(error) = done {
