@@ -65,9 +65,7 @@ impl Expr {
             }
         }
     }
-}
 
-impl Expr {
     /// The value, if it is a literal or lies in the telemetry as it is.
     #[inline]
     pub fn peek<'a>(&'a self, view: &View<'a>) -> Result<Peek<'a>, EvalError> {
@@ -117,9 +115,7 @@ impl Condition {
             }
         }
     }
-}
 
-impl Condition {
     /// What the resource alone decides, and the rest. What the resource decides is asked first where
     /// that makes no other error.
     pub fn split(self) -> (Option<Self>, Option<Self>) {

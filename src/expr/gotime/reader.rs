@@ -2,6 +2,9 @@
 
 use super::ParseError;
 
+/// Digits of the nanoseconds of a second.
+const NANO_DIGITS: usize = 9;
+
 /// What is left of the text.
 pub struct Reader<'a> {
     pub rest: &'a str,
@@ -75,10 +78,10 @@ impl Reader<'_> {
         if !text.iter().all(u8::is_ascii_digit) {
             return Err(ParseError::Mismatch);
         }
-        let nanos =
-            (0..9).fold(0, |nanos, at| nanos * 10 + text.get(at).map_or(0, |digit| i32::from(digit - b'0')));
+        let read = &text[..digits.min(NANO_DIGITS)];
+        let value = read.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0'));
         self.skip(digits + 1);
-        Ok(nanos)
+        Ok(value * 10_i32.pow((NANO_DIGITS - read.len()) as u32))
     }
 
     /// Digits that follow a separator here, 0 when there is none.

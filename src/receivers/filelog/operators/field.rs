@@ -168,25 +168,23 @@ impl Field {
             (Root::Body, _) => (&mut entry.body, &self.keys[..]),
             (Root::Attributes, Some((first, path))) => (entry.attributes.slot(first), path),
             (Root::Resource, Some((first, path))) => (slot(entry.resource_mut(), first), path),
-            (Root::Attributes | Root::Resource, None) => {
-                return match (self.root, value) {
-                    (_, value) if value.is_empty() => Ok(()),
-                    (Root::Attributes, AnyValue::Map(new)) => {
-                        entry.attributes.merge(new);
-                        Ok(())
-                    }
-                    (_, AnyValue::Map(new)) => {
-                        merge(entry.resource_mut(), new);
-                        Ok(())
-                    }
-                    _ => Err(FieldError::NotAMap(self.root.name())),
-                };
-            }
+            (Root::Attributes | Root::Resource, None) => return self.merge_all(entry, value),
         };
         for key in path {
             place = slot(as_map_mut(place), key);
         }
         put(place, value);
+        Ok(())
+    }
+
+    /// Merges a map into all attributes or the whole resource.
+    fn merge_all(&self, entry: &mut Entry, value: AnyValue) -> Result<(), FieldError> {
+        match value {
+            AnyValue::Empty => {}
+            AnyValue::Map(new) if self.root == Root::Attributes => entry.attributes.merge(new),
+            AnyValue::Map(new) => merge(entry.resource_mut(), new),
+            _ => return Err(FieldError::NotAMap(self.root.name())),
+        }
         Ok(())
     }
 
