@@ -56,7 +56,8 @@ pub struct Target {
 }
 
 impl Actions {
-    pub fn new(list: Vec<Action>) -> Self {
+    pub fn new(mut list: Vec<Action>) -> Self {
+        list.retain(|action| !action.keeps_what_is_there());
         let needed = list.iter().map(|action| action.needs().map_or(Keys(0), Keys::holding)).collect();
         let lengths = list.iter().filter_map(Action::needs).fold(0, |all, key| all | length_bit(key));
         Self { list, needed, lengths }
@@ -119,6 +120,16 @@ impl Action {
             | Operation::Upsert(Source::Attribute { from, default: None }) => Some(from),
             Operation::Update(_) | Operation::Extract { .. } | Operation::Convert(_) => Some(&self.key),
             _ => None,
+        }
+    }
+
+    /// It sets a key to the value that the key has.
+    fn keeps_what_is_there(&self) -> bool {
+        match &self.operation {
+            Operation::Insert(source) | Operation::Update(source) | Operation::Upsert(source) => {
+                matches!(source, Source::Attribute { from, default: None } if *from == self.key)
+            }
+            _ => false,
         }
     }
 

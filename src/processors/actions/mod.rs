@@ -74,17 +74,13 @@ pub fn compile(actions: &[ActionConfig]) -> Result<Actions, String> {
 }
 
 impl ActionConfig {
-    /// `None`: the action has nothing to do, since its value resolved to nothing, or to the one that the
-    /// key has.
+    /// `None`: the action has nothing to do, since its value resolved to nothing.
     fn compile(&self) -> Result<Option<Action>, Flaw> {
         let name = self.action.to_ascii_lowercase();
         let operation = match name.as_str() {
             "insert" | "update" | "upsert" => {
                 self.refuse(&name, &["pattern", "converted_type"])?;
                 let Some(source) = self.source()? else { return Ok(None) };
-                if matches!(&source, Source::Attribute { from, default: None } if *from == self.key) {
-                    return Ok(None);
-                }
                 match name.as_str() {
                     "insert" => Operation::Insert(source),
                     "update" => Operation::Update(source),
