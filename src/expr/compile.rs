@@ -289,8 +289,9 @@ impl Compiler {
         let condition = self.bool(condition, "a condition")?;
         let (no_code, no_kind) = self.expr(no)?;
         let Some(yes) = yes else {
+            let holds = Code::Constant(Constant::from_any(true));
             let kind = Type::Bool.join(no_kind);
-            return Ok((Code::Or([condition, no_code].into()), kind));
+            return Ok((Code::Conditional(Box::new((condition, holds, no_code))), kind));
         };
         let (yes_code, yes_kind) = self.expr(yes)?;
         Ok((Code::Conditional(Box::new((condition, yes_code, no_code))), yes_kind.join(no_kind)))

@@ -63,6 +63,14 @@ impl<'a> Frame<'a> {
                 }
                 Ok(true)
             }
+            Code::Or(parts) => {
+                for part in parts {
+                    if self.test(part, "\"or\"")? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
             Code::Not(code) => Ok(!self.test(code, "\"not\"")?),
             Code::Equal(both, negated) => {
                 let (left, right) = (self.eval(&both.0)?, self.eval(&both.1)?);
@@ -111,10 +119,10 @@ impl<'a> Frame<'a> {
             Code::IsNil(..)
             | Code::Present(..)
             | Code::And(_)
+            | Code::Or(_)
             | Code::Not(_)
             | Code::Equal(..)
             | Code::Matches(..) => Value::Bool(self.test(code, "a condition")?),
-            Code::Or(parts) => return self.or(parts),
             Code::Minus(code) => match self.eval(code)? {
                 Value::Int(value) => Value::Int(value.wrapping_neg()),
                 Value::Float(value) => Value::Float(-value),
@@ -197,16 +205,6 @@ impl<'a> Frame<'a> {
                 value
             }
         })
-    }
-
-    fn or(&mut self, parts: &'a [Code]) -> Result<Value<'a>> {
-        let Some((last, others)) = parts.split_last() else { return Ok(Value::Bool(false)) };
-        for part in others {
-            if self.test(part, "\"or\"")? {
-                return Ok(Value::Bool(true));
-            }
-        }
-        self.eval(last)
     }
 
     fn root(&self, root: Root) -> Value<'a> {

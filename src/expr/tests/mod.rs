@@ -149,6 +149,7 @@ fn arithmetic_and_precedence() {
         ("attributes.n > 1 ? 'many' : 'few'", "\"many\""),
         ("if attributes.n > 9 {1} else if false {2} else {3}", "3"),
         ("true ?: 5", "true"),
+        ("false ?: 5", "5"),
         ("nil ?? 1", "1"),
         ("attributes.x ?? 'none'", "\"none\""),
         ("attributes.x ?? 1 + 1", "syntax: \"+\" and \"??\" cannot be mixed: put one in parentheses"),
@@ -210,6 +211,9 @@ fn comparison_and_membership() {
 fn conditions_take_bools_only() {
     table(&[
         ("attributes.missing and true", "error: \"and\" needs a bool, not nil"),
+        ("false or attributes.missing", "error: \"or\" needs a bool, not nil"),
+        ("attributes.n > 1 or body", "true"),
+        ("attributes.n > 9 or body", "error: \"or\" needs a bool, not string"),
         ("false and attributes.missing", "false"),
         ("true or attributes.missing", "true"),
         ("not attributes.n", "error: \"not\" needs a bool, not int"),
