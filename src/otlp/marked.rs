@@ -59,12 +59,7 @@ impl Marked {
             *self = new.into();
             return;
         }
-        for attribute in new {
-            match self.position(&attribute.key) {
-                Some(place) => self.list[place].value = attribute.value,
-                None => self.push(attribute),
-            }
-        }
+        new.into_iter().for_each(|attribute| self.set(attribute.key, attribute.value));
     }
 
     pub fn clear(&mut self) {

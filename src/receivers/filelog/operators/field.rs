@@ -207,7 +207,7 @@ impl Field {
 }
 
 /// Merges `new` into `map`, replacing keys that are there.
-pub fn merge(map: &mut Vec<KeyValue>, new: Vec<KeyValue>) {
+fn merge(map: &mut Vec<KeyValue>, new: Vec<KeyValue>) {
     if map.is_empty() {
         *map = new;
         return;

@@ -4,7 +4,6 @@ use crate::config::Issues;
 use crate::otlp::AnyValue;
 
 use super::super::entry::Entry;
-use super::field::{Root, merge};
 use super::parsing::{Change, changer, check};
 use super::{Decoded, Field, OperatorType, Problem, Section, operator_config};
 
@@ -31,12 +30,7 @@ impl Change for Flatten {
             None => return Err("the field to flatten does not exist".into()),
         }
         let Some(AnyValue::Map(entries)) = self.field.remove(entry) else { return Ok(()) };
-        match self.parent.root() {
-            Root::Attributes if self.parent.keys().is_empty() => entry.attributes.merge(entries),
-            Root::Resource if self.parent.keys().is_empty() => merge(entry.resource_mut(), entries),
-            _ => self.parent.set(entry, AnyValue::Map(entries))?,
-        }
-        Ok(())
+        Ok(self.parent.set(entry, AnyValue::Map(entries))?)
     }
 }
 
